@@ -211,6 +211,7 @@ def test_every_field_is_part_of_the_identity() -> None:
         "snapshots": 5,
         "ranking": "one-way",
         "head": "continued",
+        "pooling": "mean",
     }
     for field in fields(Recipe):
         changed_value = other.get(field.name, 77)

@@ -22,6 +22,7 @@ from xstilts.evaluation.predict import PREDICTIONS, predict
 from xstilts.evaluation.score import read_score, score
 from xstilts.models.batch import ModelInput
 from xstilts.models.batching import length_bucketed_batches
+from xstilts.models.configs import default_pooling
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
@@ -287,6 +288,20 @@ def test_the_second_phase_takes_the_encoder_and_a_fresh_head(encoder: Encoder, m
     build(second, machine)
     assert is_built(first, machine)
     assert second.key != train(encoder, (lesson("classification"),), replace(FAST, steps=5), seed=1).key
+
+
+def test_pooling_is_saved_and_the_second_phase_keeps_to_its_own_recipe(encoder: Encoder, machine: Runtime) -> None:
+    pooled = replace(FAST, steps=2, pooling="mean")
+    first_phase = train(encoder, (lesson("classification"),), pooled, seed=1)
+    folder = build(first_phase, machine)
+    assert json.loads((folder / "model" / "config.json").read_text())["xstilts_pooling"] == "mean"
+    assert default_pooling(Encoder.of(folder / "model")) == "mean"
+    labels = build(predict(first_phase, lesson("classification").train[0], "classification", 24), machine)
+    assert (labels / PREDICTIONS).read_text()
+    for pooling, saved in (("mean", "mean"), ("family", None)):
+        recipe = replace(pooled, pooling=pooling)
+        second_phase = build(train(first_phase, (lesson("classification"),), recipe, seed=1), machine)
+        assert json.loads((second_phase / "model" / "config.json").read_text()).get("xstilts_pooling") == saved
 
 
 def test_a_loss_that_explodes_says_what_to_change(encoder: Encoder, machine: Runtime) -> None:

@@ -301,7 +301,7 @@ RETRIEVAL = (
         "third_party/bert.py:41-50",
         "the same; other families have a tanh layer of their own over the state that their classification heads pool",
         "every encoder can be compared",
-        lambda: all(part in _source(DualEncoderHead) for part in ("torch.tanh", "pooling_of")),
+        lambda: all(part in _source(DualEncoderHead) for part in ("torch.tanh", "head_row")),
     ),
     Difference(
         "LAReQA, Mewsli-X: pooler after an intermediate task",

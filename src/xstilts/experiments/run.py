@@ -31,8 +31,9 @@ from xstilts.experiments.few_shot import FewShot
 from xstilts.experiments.splits import Splits, splits_of
 from xstilts.experiments.translated_splits import TranslatedSplits, Translation
 from xstilts.formats import task_format
-from xstilts.models.configs import is_large
+from xstilts.models.configs import default_pooling, is_large
 from xstilts.models.encoder import Encoder
+from xstilts.models.pooling import FAMILY
 from xstilts.store import names
 from xstilts.store.memo import memoised
 from xstilts.store.names import INTERMEDIATE, PRETRAINING, TARGET
@@ -98,11 +99,14 @@ class Recipes:
             encoder: What is trained: some sets have other values for large encoders. None: not a large one.
 
         Returns:
-            The recipe, with the settings that the user gave for this role.
+            The recipe, with the settings that the user gave for this role. Sentence encoders are pooled as they were
+            trained, unless the user says otherwise.
         """
         by_size = any(task.name in SETS[self.name].large for task in tasks)
         large = by_size and encoder is not None and is_large(encoder)
-        return _recipe(self.name, tuple((task.name, task.format) for task in tasks), role, large, getattr(self, role))
+        pooling = FAMILY if encoder is None else default_pooling(encoder)
+        formats = tuple((task.name, task.format) for task in tasks)
+        return _recipe(self.name, formats, role, large, pooling, getattr(self, role))
 
     def in_form(self, task: Task, role: str) -> Task:
         """Return a task with its texts as the set reads them, which is as usual but for the targets of some sets.
@@ -125,10 +129,12 @@ class Recipes:
 
 
 @lru_cache(maxsize=4096)
-def _recipe(name: str, tasks: tuple[tuple[str, str], ...], role: str, large: bool, changes: tuple[str, ...]) -> Recipe:
+def _recipe(
+    name: str, tasks: tuple[tuple[str, str], ...], role: str, large: bool, pooling: str, changes: tuple[str, ...]
+) -> Recipe:
     recipes = [named(name, task, format, role, large) for task, format in tasks]
     longest = max(recipe.max_length for recipe in recipes)
-    return changed(replace(recipes[0], max_length=longest), changes)
+    return changed(replace(recipes[0], max_length=longest, pooling=pooling), changes)
 
 
 @dataclass(frozen=True)

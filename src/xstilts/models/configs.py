@@ -23,6 +23,7 @@ import transformers
 from huggingface_hub import try_to_load_from_cache
 
 from xstilts.models.encoder import Encoder
+from xstilts.models.pooling import FAMILY, SENTENCE_TRANSFORMERS, chosen_pooling, published_pooling
 from xstilts.runtime.machine import Runtime
 from xstilts.store.build import is_built
 from xstilts.store.identity import identity
@@ -89,6 +90,34 @@ def is_large(model: Encoder | Stage) -> bool:
         return _is_large(origin)
     shape = origin.arguments.get("shape")
     return shape is not None and _large(configuration(shape, shape.vocabulary))
+
+
+def default_pooling(model: Encoder | Stage) -> str:
+    """Return how heads on an encoder pool sequences where a recipe leaves it open, one of `pooling.CHOICES`.
+
+    Args:
+        model: The encoder; of a stage, the encoder at its beginning counts.
+
+    Returns:
+        What the configuration of a folder that this package saved says; else what sentence-transformers saved beside a
+        sentence encoder, in its folder, in the hub's local cache or in `configs.json`; else "family".
+
+    >>> default_pooling(Encoder("intfloat/multilingual-e5-small", "main"))
+    'mean'
+    """
+    *_, origin = lineage(model, "encoder")
+    return _default_pooling(origin) if isinstance(origin, Encoder) else FAMILY
+
+
+@lru_cache(maxsize=64)
+def _default_pooling(encoder: Encoder) -> str:
+    if encoder.folder:
+        saved = chosen_pooling(config_of(encoder)) if Path(encoder.folder).is_dir() else FAMILY
+        return saved if saved != FAMILY else published_pooling(Path(encoder.folder) / SENTENCE_TRANSFORMERS)
+    cached = try_to_load_from_cache(encoder.name, SENTENCE_TRANSFORMERS, revision=encoder.digest)
+    if isinstance(cached, str):
+        return published_pooling(Path(cached))
+    return chosen_pooling(config_of(encoder)) if encoder.name in table() else FAMILY
 
 
 @lru_cache(maxsize=64)

@@ -30,6 +30,7 @@ from transformers.utils import logging
 
 from xstilts.errors import InputError
 from xstilts.models.families import family_of
+from xstilts.models.pooling import SENTENCE_TRANSFORMERS
 from xstilts.models.tokenization import separator_of
 from xstilts.runtime.extras import installed
 from xstilts.store.identity import identity
@@ -86,7 +87,7 @@ class Encoder:
         """Resolve a hub encoder's revision to a commit, by the hub or else by the local cache.
 
         Where neither knows it, the encoder is returned unchanged: enough to plan with, and loading will raise an error.
-        The configuration is fetched too, because recipes depend on the encoder's size.
+        The configuration is fetched too, because recipes depend on the encoder's size and on how it pools.
         """
         if self.folder:
             return self
@@ -94,6 +95,7 @@ class Encoder:
         if commit != self.digest:
             with suppress(Exception):  # such as a model that needs an access token
                 hf_hub_download(self.name, "config.json", revision=commit)
+                hf_hub_download(self.name, SENTENCE_TRANSFORMERS, revision=commit)  # there is one of sentence encoders
         return replace(self, digest=commit)
 
     @property

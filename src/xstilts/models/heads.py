@@ -24,6 +24,7 @@ from xstilts.errors import InputError
 from xstilts.models.encoder import read_tensors
 from xstilts.models.families import family_of
 from xstilts.models.network import Network
+from xstilts.models.pooling import CONFIGURABLE, FAMILY, chosen_pooling
 from xstilts.store.names import format_in_keys
 
 AUTO: dict[str, str] = {
@@ -35,6 +36,7 @@ AUTO: dict[str, str] = {
 }
 LABELLED = ("classification", "token_classification")
 MASKED_LM = "masked_lm"
+SEQUENCE = ("classification", "multiple_choice")  # one state of a sequence is classified
 HEADLESS = "bitext_retrieval"  # the format by which a bare encoder is loaded and served
 POOLINGS = ("each", "first", "last", "mean", "late")
 FIRST_SCALE = 100.0  # of a dual encoder's similarities, before it is learned
@@ -95,7 +97,7 @@ def _own(format: str, reason: str, pool: str = "first", scaled: bool = False) ->
         return HeadSpec(
             f"{name}.out", "each", f"{name}.dense", activation="gelu", norm=f"{name}.norm", scaled=scaled, own=reason
         )
-    if format in ("classification", "multiple_choice"):
+    if format in SEQUENCE:
         return HeadSpec(f"{name}.out", pool, f"{name}.dense", drop_in=drop, drop_out=drop, own=reason)
     return HeadSpec(f"{name}.out", drop_out=drop, own=reason)
 
@@ -257,18 +259,36 @@ HEADS: dict[str, dict[str, HeadSpec]] = {
 }
 
 
-def head_row(model_type: str, format: str) -> HeadSpec:
-    """Look up the head of a task format in a family."""
+def head_row(model_type: str, format: str, pooling: str = FAMILY) -> HeadSpec:
+    """Look up the head of a task format in a family.
+
+    Args:
+        model_type: The family, a key of `HEADS`.
+        format: A format with a head.
+        pooling: How a sequence is pooled, one of `pooling.CHOICES`. A shipped class pools as its family does.
+
+    Raises:
+        InputError: There is no such family or format.
+    """
     if format not in AUTO:
         raise InputError(f"no head for tasks of format {format!r}; formats with a head are {', '.join(AUTO)}")
     if model_type not in HEADS:
         raise InputError(f"encoders of type {model_type!r} are not supported; use one of {', '.join(HEADS)}")
-    return HEADS[model_type][format]
+    row = HEADS[model_type][format]
+    if pooling == FAMILY or format not in SEQUENCE or pooling == row.pool:
+        return row
+    if row.pool == "@classifier_pooling" and pooling in CONFIGURABLE:
+        return row
+    return _own(format, f"the shipped class does not pool by '{pooling}'", pooling)
 
 
-def auto_class(model_type: str, format: str) -> str | None:
+def auto_class(model_type: str, format: str, pooling: str = FAMILY) -> str | None:
     """Name the transformers class that loads what `save` writes; None where only `load` gives the head back."""
-    return None if head_row(model_type, format).own else AUTO[format]
+    return None if head_row(model_type, format, pooling).own else AUTO[format]
+
+
+def _row(config: Any, format: str) -> HeadSpec:
+    return head_row(config.model_type, format, chosen_pooling(config))
 
 
 def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -314,7 +334,7 @@ class Head(nn.Module):
 
     def __init__(self, config: Any, format: str, labels: int = 0, untied: bool = False) -> None:
         super().__init__()
-        self.format, self.labels, self.row = format, labels, head_row(config.model_type, format)
+        self.format, self.labels, self.row = format, labels, _row(config, format)
         if format in LABELLED and labels < 1:
             raise InputError(f"a {format} head for {labels} labels; give the number of labels, at least 1")
         row, width = self.row, config.hidden_size
@@ -376,7 +396,7 @@ class DualEncoderHead(nn.Module):
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.shipped = "add_pooling_layer" in family_of(config).load  # AutoModel has a pooler of these names
-        self.pool = pooling_of(config, "classification")
+        self.pool = _pooling(_value(config, head_row(config.model_type, "classification").pool))
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.scale = nn.Parameter(torch.full((1,), FIRST_SCALE))
         self.apply(lambda module: _initialise(module, getattr(config, "initializer_range", 0.02)))
@@ -478,7 +498,7 @@ def pooling_of(config: Any, format: str) -> str:
         config: The encoder's configuration.
         format: A format with a head.
     """
-    return _pooling(_value(config, head_row(config.model_type, format).pool))
+    return _pooling(_value(config, _row(config, format).pool))
 
 
 def has_pretrained_mlm(config: Any, source: str | Path) -> bool:

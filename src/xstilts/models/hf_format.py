@@ -33,6 +33,7 @@ from xstilts.models.heads import (
     load_dual_encoder,
 )
 from xstilts.models.network import Network
+from xstilts.models.pooling import chosen_pooling
 from xstilts.models.tokenization import separator_of, special_tokens_of
 from xstilts.runtime.text import counted
 
@@ -137,7 +138,7 @@ def load_head(config: Any, folder: str | Path, format: str) -> tuple[Head, tuple
         InputError: The folder has no head of this format.
     """
     labels = tuple(config.id2label[number] for number in range(config.num_labels)) if format in LABELLED else ()
-    row = head_row(config.model_type, format)
+    row = head_row(config.model_type, format, chosen_pooling(config))
     if not row.own and config.architectures not in (None, [_shipped(config, format).__name__]):
         raise InputError(
             f"{folder} was saved as {config.architectures}, which is not a {format} model; give another folder"

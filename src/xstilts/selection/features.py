@@ -32,6 +32,7 @@ from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.heads import pooling_of
 from xstilts.models.network import Network
+from xstilts.models.pooling import FAMILY, choose_pooling
 from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime.machine import Runtime
 from xstilts.selection import transferability
@@ -61,6 +62,7 @@ class Asking:
         max_length: Most tokens of a sequence.
         examples: Most examples, drawn once.
         words: How words are tokenized, where it is not as in the first release (`models.word_tokenization`).
+        pooling: Which state stands for a sequence where a head reads one, as `Recipe.pooling`.
     """
 
     format: str
@@ -68,6 +70,7 @@ class Asking:
     max_length: int = 128
     examples: int = 500
     words: str = ""
+    pooling: str = FAMILY
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ def features(context: BuildContext, model: Encoder | Stage, data: tuple[Stage, .
     network, tokenizer = load_encoder(model, context)
     inputs = encode_examples(data, asking, network, tokenizer, context)
     task = task_format(asking.format)
+    choose_pooling(network.config, asking.pooling)
     pooling = "mean" if task.headless else pooling_of(network.config, asking.format)
     with pruned_embeddings(network, inputs, tokenizer, keep_all=task.language_model):
         network.to(context.machine.torch_device())

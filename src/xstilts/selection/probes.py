@@ -99,7 +99,8 @@ class CandidateSearch:
             Format, labels, maximum length and number of the examples.
         """
         words = word_tokenization(self.encoder, one.format)
-        return Asking(one.format, one.labels, self.recipes.of((one,), role).max_length, self.examples, words)
+        recipe = self.recipes.of((one,), role, self.encoder)
+        return Asking(one.format, one.labels, recipe.max_length, self.examples, words, recipe.pooling)
 
 
 @dataclass(frozen=True)

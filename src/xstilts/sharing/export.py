@@ -34,7 +34,7 @@ from xstilts.formats import task_format
 from xstilts.inference import backends, onnx_export, parity
 from xstilts.inference.backends import format_of
 from xstilts.inference.model import LONGEST, checkpoint_labels, trained_max_length
-from xstilts.models import hf_format
+from xstilts.models import hf_format, pooling
 from xstilts.models.batch import ModelInput, batch
 from xstilts.models.encoder import IDENTITY_FILES, SANDBOX
 from xstilts.models.heads import HEADLESS, LABELLED, is_dual_encoder, load_dual_encoder
@@ -180,6 +180,7 @@ def card_facts(
         licence,
         tasks=given,
         dual_encoder=dual_encoder,
+        pooling=config.get(pooling.SETTING, pooling.FAMILY),
     )
 
 

@@ -27,6 +27,7 @@ from xstilts.data.languages import codes, language, languages
 from xstilts.errors import InputError
 from xstilts.inference.parity import Parity
 from xstilts.models.heads import HEADLESS, LABELLED
+from xstilts.models.pooling import FAMILY
 from xstilts.runtime import tables
 from xstilts.runtime.text import counted, listed, markdown
 from xstilts.sharing import licences, usage
@@ -123,6 +124,7 @@ class CardFacts:
         sentence_transformers: Whether the folder has the layout of sentence-transformers.
         tasks: Tasks of the user's own that no registry has, for their licences and citations.
         dual_encoder: Whether an encoder embeds by the pooler of a dual encoder.
+        pooling: Which state of a sequence its head reads, as `Recipe.pooling`.
     """
 
     name: str
@@ -137,6 +139,7 @@ class CardFacts:
     sentence_transformers: bool = False
     tasks: tuple[Task, ...] = ()
     dual_encoder: bool = False
+    pooling: str = FAMILY
 
     def task(self, name: str) -> Task | None:
         """Return a task by the name that the history has; None where neither the tasks nor the registry know it."""
@@ -225,6 +228,7 @@ def _usage_of(facts: CardFacts) -> usage.Usage:
         facts.labels,
         facts.history.pairs,
         facts.dual_encoder,
+        facts.pooling,
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from xstilts.models.families import FAMILIES, NO_POOLER
 from xstilts.models.heads import AUTO, HEADLESS, auto_class
+from xstilts.models.pooling import FAMILY
 
 NAME = "path/to/folder"
 NAME_LINE = re.compile(r'^name = ".*"$', re.MULTILINE)
@@ -70,6 +71,7 @@ def usage(
     labels: tuple[str, ...] = (),
     pairs: bool = False,
     dual_encoder: bool = False,
+    pooling: str = FAMILY,
 ) -> Usage:
     """Return the code for a folder.
 
@@ -81,13 +83,14 @@ def usage(
         labels: Labels of a token classification head.
         pairs: Whether a classification head takes pairs of texts.
         dual_encoder: Whether an encoder embeds by the pooler of a dual encoder.
+        pooling: Which state of a sequence its head reads, as `Recipe.pooling`.
     """
     if dual_encoder:
         if "add_pooling_layer" not in FAMILIES[model_type].load:
             return Usage(_OWN_EMBED.format(name=json.dumps(name)), (_OWN_NOTE,), False)
         return Usage(_POOLED.format(name=json.dumps(name), max_length=max_length), (_POOLED_NOTE,))
     shown = format == "token_classification" or format in _CODE
-    if not shown or (format in AUTO and auto_class(model_type, format) is None):
+    if not shown or (format in AUTO and auto_class(model_type, format, pooling) is None):
         return Usage(_OWN.format(name=json.dumps(name), example=_example(format, pairs)), (_OWN_NOTE,), False)
     note: tuple[str, ...]
     if format == "token_classification":

@@ -27,6 +27,7 @@ from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.hf_format import load
 from xstilts.models.network import Network
+from xstilts.models.pooling import choose_pooling
 from xstilts.models.tokenization import Tokenizer
 from xstilts.store import names
 from xstilts.store.stage import BuildContext, Stage, stage
@@ -94,6 +95,7 @@ def gradient_noise(
     network, tokenizer, source = _ready(model, training_set, context)
     encoded = encode_training_set(training_set, context, tokenizer, recipe, bool(network.family.adapters))
     if not isinstance(model, Stage):
+        choose_pooling(network.config, recipe.pooling)
         attach(network, HEAD, training_set.format, len(encoded.labels), source)
     freeze(network, recipe.trainable)
     network.to(context.machine.torch_device()).eval()

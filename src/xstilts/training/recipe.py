@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from xstilts.errors import InputError, did_you_mean
+from xstilts.models.pooling import CHOICES as POOLINGS
+from xstilts.models.pooling import FAMILY
 from xstilts.store.identity import identity
 from xstilts.training.batch_schedule import shares
 
@@ -78,6 +80,8 @@ ALIASES = {
     "mixing": "sampling",
     "max_query_length": "query_length",
     "gradient_accumulation_steps": "ranking_parts",
+    "pooling_mode": "pooling",
+    "classifier_pooling": "pooling",
 }
 
 
@@ -154,6 +158,9 @@ class Recipe:
             within its part only.
         query_length: Most tokens of a query, or of the first text of a ranked pair; None: `max_length`.
         head: "continued": start from the head of the phase before, where it has the same format and labels; else "new".
+        pooling: Which state of a sequence a classification or multiple-choice head reads: the "first" or "last"
+            token's, their "mean", or "family": the one that the encoder's own classes read. Experiments take the mean
+            for sentence encoders unless a setting says otherwise (`models.configs.default_pooling`).
 
     Raises:
         InputError: A number is out of range or of another type, or a choice is unknown.
@@ -177,6 +184,7 @@ class Recipe:
     ranking_parts: int = 1
     query_length: int | None = None
     head: str = NEW
+    pooling: str = FAMILY
 
     def __post_init__(self) -> None:
         positive = [name for name in WHOLE if name != "snapshots"]
@@ -201,7 +209,7 @@ class Recipe:
                 f"max_length {self.max_length} has no room for two texts and their special tokens: give {LEAST_LENGTH} "
                 "or more"
             )
-        for name, choices in (("optimizer", OPTIMIZERS), ("ranking", RANKINGS), ("head", HEADS)):
+        for name, choices in (("optimizer", OPTIMIZERS), ("ranking", RANKINGS), ("head", HEADS), ("pooling", POOLINGS)):
             if getattr(self, name) not in choices:
                 raise InputError(f"unknown {name} '{getattr(self, name)}'; there are {', '.join(choices)}")
         if not isinstance(self.trainable, str) or not TRAINABLE.fullmatch(self.trainable):
@@ -422,7 +430,7 @@ def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
 
 
 def _value(name: str, text: str) -> Any:
-    if name in ("trainable", "sampling", "optimizer", "ranking", "head"):
+    if name in ("trainable", "sampling", "optimizer", "ranking", "head", "pooling"):
         return text
     if text.lower() == "none" and name in (*OPTIONAL, "selection"):
         return None

@@ -34,6 +34,7 @@ from xstilts.models.freezing import freeze
 from xstilts.models.heads import DualEncoderHead, attach, attach_dual_encoder
 from xstilts.models.hf_format import load_head, save, save_encoder
 from xstilts.models.network import Network
+from xstilts.models.pooling import choose_pooling
 from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
@@ -129,6 +130,7 @@ def train(
     tokenizer = Tokenizer.of(load_tokenizer(source)).cached(machine)
     torch.manual_seed(seed if head_seed is None else head_seed)
     network = Network(load_backbone(source))
+    choose_pooling(network.config, recipe.pooling)
     recipe = replace(recipe, max_length=network.clip_max_length(recipe.max_length))
 
     if recipe.head == CONTINUED:
@@ -255,6 +257,7 @@ def _write_snapshot(
 ) -> None:
     """Write the folder that the training would have written, had it ended at a snapshot's step."""
     network = Network(load_backbone(source))
+    choose_pooling(network.config, recipe.pooling)
     _attach_and_freeze(network, sets, recipe, source)
     with pruned_embeddings(network, _inputs(sets), tokenizer, keep_all=keep_all, folder=folder.parent) as matrix:
         prepare_weights(network, recipe)
