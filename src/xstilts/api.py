@@ -826,15 +826,17 @@ def run_study(
     scale: str = "sandbox",
     out: str | Path | None = None,
     *,
+    encoder: str | Path = "",
     runtime: Runtime | None = None,
     **options: Unpack[RuntimeOptions],
 ) -> StudyResult:
     """Build the runs of a study file, check its claims and write its report.
 
     Args:
-        file: A Python file with a function `study(scale)` that returns a `Study`; it is run.
+        file: A Python file with a function `study(scale)` or `study(scale, encoder)` that returns a `Study`; it is run.
         scale: "sandbox" (minutes), "small" or "full".
         out: Folder for the report; default: the file's name without ".py".
+        encoder: A folder or hub id, instead of the encoder that the study takes at this scale.
         runtime: A `Runtime`, instead of the options below.
         **options: Where and how to compute (`RuntimeOptions`); by default two workers on a CPU, one on a GPU.
 
@@ -850,7 +852,7 @@ def run_study(
         machine = replace(machine, workers=2 if machine.torch_device().type == "cpu" else 1)
     folder = Path(out if out is not None else Path(file).stem)
     with progress.shown():
-        outcome = run_study_file(Path(file), scale, machine, folder)
+        outcome = run_study_file(Path(file), scale, machine, folder, str(encoder))
     return StudyResult(folder, outcome)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xstilts.data.dataset import DataFile, DatasetSplit, examples
+from xstilts.data.dataset import DataFile, DatasetSplit, examples, read
 from xstilts.data.examples import (
     AnswerSpan,
     BitextExample,
@@ -25,7 +26,7 @@ from xstilts.data.examples import (
 )
 from xstilts.data.readers import Report
 from xstilts.errors import InputError
-from xstilts.tasks.base import task
+from xstilts.tasks.base import task, task_in_languages
 
 
 def put(folder: Path, name: str, content: str | bytes) -> Path:
@@ -391,6 +392,39 @@ def test_sandbox_tasks_are_read_without_files() -> None:
     first = next(iter(examples(data, None, Report())))
     assert isinstance(first, ClassificationExample)
     assert first.label in data.labels
+
+
+@pytest.mark.parametrize("name", ["sandbox_nli", "sandbox_ner", "sandbox_qa", "sandbox_retrieval"])
+def test_a_sample_of_test_examples_is_spread_evenly_and_changes_no_other_split(name: str) -> None:
+    whole, few = task(name), task_in_languages(name, " ".join(task(name).languages), 7)
+    code, other = whole.languages[:2]
+    everything = list(examples(whole.data("test", code, None), None, Report()))
+    report = Report()
+    taken = list(examples(few.data("test", code, None), None, report))
+    places = [everything.index(example) for example in taken]
+    gaps = [after - before for before, after in pairwise(places)]
+    assert (len(taken), places[0]) == (7, 0)
+    assert max(gaps) - min(gaps) <= 1
+    assert [f"noted: 7 of {len(everything)} examples taken, spread evenly"] == list(report.counts)
+    again = [example.id for example in examples(few.data("test", other, None), None, Report())]
+    whole_of_other = [example.id for example in examples(whole.data("test", other, None), None, Report())]
+    assert [whole_of_other.index(id) for id in again] == places
+    assert read(few.data("test", code, None)).key != read(whole.data("test", code, None)).key
+    if whole.learned_from:
+        assert few.data("train", whole.trained_in[0], None) == whole.data("train", whole.trained_in[0], None)
+    more = task_in_languages(name, code, 10**6)
+    assert list(examples(more.data("test", code, None), None, Report())) == everything
+
+
+def test_a_sample_of_what_is_searched_as_a_whole_is_refused(tmp_path: Path) -> None:
+    for side in ("zh", "en"):
+        put(tmp_path, f"xtreme/bucc2018/zh-en.dev.{side}", "".join(f"{side}-{n}\ttext {n}\n" for n in range(8)))
+    put(tmp_path, "xtreme/bucc2018/zh-en.dev.gold", "".join(f"zh-{n}\ten-{n}\n" for n in range(8)))
+    mining = task_in_languages("bucc_small", "zh", 5)
+    with pytest.raises(InputError, match="searched as a whole; leave out the number of test examples"):
+        list(examples(mining.data("test", "zh", tmp_path), tmp_path, Report()))
+    with pytest.raises(InputError, match="cannot be measured on 0 test examples"):
+        task_in_languages("sandbox_nli", "qaa", 0)
 
 
 def test_reports_can_be_written_as_json(tmp_path: Path) -> None:

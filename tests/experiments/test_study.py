@@ -25,6 +25,7 @@ from xstilts.experiments.extra_tables import NoiseScales
 from xstilts.experiments.run import training_roles
 from xstilts.experiments.study import TABLE, Arm, DevSelectedArm, Study
 from xstilts.models.encoder import Encoder
+from xstilts.models.naming import name_of
 from xstilts.reporting import run_study, study_page, study_report
 from xstilts.reporting.study_report import Origin
 from xstilts.runtime import progress
@@ -155,6 +156,13 @@ def test_studies_that_are_shipped_can_be_planned(path: Path, tmp_path: Path) -> 
     assert found.question.strip()
     assert found.claims
     assert found.stages(Runtime(tmp_path, device="cpu"))
+
+
+def test_an_encoder_is_given_to_studies_that_take_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="compares encoders of its own, and none can be given: leave --encoder out"):
+        studies.load(Path("studies/model_size.py"), "sandbox", "sandbox")
+    given = studies.load(Path("studies/layerwise.py"), "full", "google-bert/bert-base-multilingual-cased")
+    assert {name_of(arm.grid.encoder) for arm in given.arms} == {"bert-base-multilingual-cased"}
 
 
 def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
@@ -360,7 +368,7 @@ def test_a_report_says_how_to_make_it_again(machine: Runtime, file: Path, monkey
     assert lines[0] == 'xstilts study mine.py --scale sandbox --out mine --data "$XSTILTS_DATA"'
     monkeypatch.delenv("XSTILTS_DATA")
     healthy = replace(asked, arms=ASKED.arms[:1], claims=(HELPS,), choices=())
-    monkeypatch.setattr(studies, "load", lambda path, scale: healthy)
+    monkeypatch.setattr(studies, "load", lambda path, scale, encoder: healthy)
     first, _ = (run_study.run_study(file, "sandbox", machine, Path(name)) for name in ("one", "two"))
     assert first.report["reproduce"]["commands"] == [
         "xstilts pretrain --out it",

@@ -109,6 +109,9 @@ AllowUnexpectedData = Annotated[
     ),
 ]
 Scale = Annotated[str, typer.Option(help="Scale of the study: sandbox (minutes), small or full.")]
+StudyEncoder = Annotated[
+    str, typer.Option(metavar="FOLDER", help="Folder or hub id, instead of the encoder that the study takes.")
+]
 Out = Annotated[Path | None, typer.Option(help="Also write the tables to this folder.")]
 JsonFile = Annotated[
     Path | None, typer.Option("--json-file", metavar="FILE", help="Also write everything to this JSON file.")

@@ -22,6 +22,7 @@ from xstilts.cli.options import (
     RuntimeOptions,
     Scale,
     Store,
+    StudyEncoder,
     StudyFile,
     TaskFolders,
     Threads,
@@ -42,6 +43,7 @@ from xstilts.cli.options import (
 def plan_study(
     file: StudyFile,
     scale: Scale = "full",
+    encoder: StudyEncoder = "",
     device_name: Annotated[str, typer.Option(help="GPU to plan for: H200, H100, A100 …")] = "H200",
     memory: Annotated[float, typer.Option(min=0, metavar="N", help="Its memory in GiB; 0: an H200's 139.8.")] = 0.0,
     utilisation: Annotated[float, typer.Option(help="Assumed share of the GPU's peak FLOP/s (MFU).")] = 0.3,
@@ -67,7 +69,7 @@ def plan_study(
     variances = power.Variances.of(pilot) if pilot else power.Variances()
     machine = Runtime(store, data, max_tokens_per_pass=max_tokens_per_pass, recompute=recompute)
     gpu = forecast.Gpu.of(device_name, memory, utilisation)
-    loaded = studies.load(file, scale)
+    loaded = studies.load(file, scale, encoder)
     with progress.shown():
         forecasted = forecast.forecast(loaded, gpu, machine)
     screen = console()
@@ -90,12 +92,13 @@ def plan_study(
     rich_help_panel="Study",
     examples=(
         "xstilts study replication",
-        "xstilts study studies/layerwise.py --scale small --data DATA --out layerwise",
+        "xstilts study studies/layerwise.py --scale small --encoder FOLDER --data DATA --out layerwise",
     ),
 )
 def study(
     file: StudyFile,
     scale: Scale = "sandbox",
+    encoder: StudyEncoder = "",
     out: Annotated[Path, typer.Option(help="Folder for the report and table.csv.")] = Path("study"),
     data: DataFolder = None,
     tasks: TaskFolders = None,
@@ -117,7 +120,9 @@ def study(
     from xstilts.api import run_study
     from xstilts.runtime.console import console, result
 
-    finished = run_study(file, scale, out, data=data, store=store, device=device, workers=workers, threads=threads)
+    finished = run_study(
+        file, scale, out, encoder=encoder, data=data, store=store, device=device, workers=workers, threads=threads
+    )
     console().print(finished)
     verdicts = [
         {"claim": verdict.claim.sentence, "verdict": verdict.status, "why": verdict.why}
@@ -137,6 +142,7 @@ def watch(
         Path | None, typer.Argument(help="A store, or a study file (which is run), to know the stages to come.")
     ] = None,
     scale: Scale = "sandbox",
+    encoder: StudyEncoder = "",
     once: Annotated[bool, typer.Option("--once", help="Print the status once and exit.")] = False,
     every: Annotated[float, typer.Option(min=0.1, metavar="N", help="Seconds between two updates.")] = 2.0,
     data: DataFolder = None,
@@ -149,7 +155,7 @@ def watch(
 
     file = what if what and what.suffix == ".py" else None
     folder = store if file else what or store
-    dashboard.show(StudyMonitor(folder, dashboard.planned_stages(file, scale, folder, data)), once, every)
+    dashboard.show(StudyMonitor(folder, dashboard.planned_stages(file, scale, folder, data, encoder)), once, every)
 
 
 @app.command(

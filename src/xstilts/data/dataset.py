@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from xstilts.data import held_out
-from xstilts.data.examples import Example, write
+from xstilts.data.examples import Example, PassageExample, write
 from xstilts.data.language_check import EnglishCheck
 from xstilts.data.languages import code_of
 from xstilts.data.readers import Input, Report, Row, container
@@ -89,6 +89,7 @@ class DatasetSplit:
         meaning: How the files are read (`Source.meaning`).
         files: The files by content.
         part: Start and stop over the rows, for data sets cut out of another one.
+        sample: Take this many examples, spread evenly over the split; None: all.
         source: The source that reads them; None for data that cannot be read. No part of the identity.
         expected: How many examples there should be, as far as that is known. No part of the identity.
     """
@@ -101,13 +102,14 @@ class DatasetSplit:
     meaning: tuple[tuple[str, str], ...]
     files: tuple[DataFile, ...]
     part: tuple[int, int | None] = (0, None)
+    sample: int | None = None
     source: Source | None = field(default=None, compare=False, repr=False)
     expected: int | None = field(default=None, compare=False, repr=False)
 
     @property
     def label(self) -> str:
         """A short name for display."""
-        return f"{self.task}-{self.split}-{self.language}"
+        return f"{self.task}-{self.split}-{self.language}" + (f"-{self.sample}" if self.sample else "")
 
 
 @stage(name=names.READ, version=1, label=lambda data: f"data-{data.label}")
@@ -143,7 +145,7 @@ def _check_count(data: DatasetSplit, count: int, report: Report) -> None:
 
     The dropped ones may count or not, and so may records over several lines, which the hub leaves out.
     """
-    wanted = data.expected
+    wanted = min(data.expected, data.sample) if data.expected and data.sample else data.expected
     dropped = sum(times for reason, times in report.counts.items() if reason.startswith("dropped: "))
     if wanted not in (None, count, count + dropped, count - report.counts.get(LINES, 0)):
         problem = f"expected {wanted} examples of {data.label}, found {count}"
@@ -183,6 +185,35 @@ def examples(data: DatasetSplit, folder: Path | None, report: Report) -> Iterato
         InputError: A row is wrong and cannot be repaired (the message has file and line), there are no examples, or a
             file has changed since the split was planned.
     """
+    if data.sample is None:
+        yield from _all_examples(data, folder, report)
+        return
+    whole = list(_all_examples(data, folder, report))
+    if whole and isinstance(whole[0], PassageExample):
+        raise InputError(
+            f"a part of the test examples of '{data.task}' cannot be taken: they are searched as a whole; leave "
+            "out the number of test examples"
+        )
+    chosen = spread(whole, data.sample)
+    if len(chosen) < len(whole):
+        report.note(f"noted: {len(chosen)} of {len(whole)} examples taken, spread evenly", _names(data))
+    yield from chosen
+
+
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """Return some of a sequence, spread evenly over it; all where there are no more.
+
+    Equal places of test sets that are translations of each other are equal examples.
+
+    >>> spread("abcdefgh", 3)
+    ['a', 'c', 'f']
+    """
+    if count >= len(items):
+        return list(items)
+    return [items[place * len(items) // count] for place in range(count)]
+
+
+def _all_examples(data: DatasetSplit, folder: Path | None, report: Report) -> Iterator[Example]:
     source = data.source
     if source is None:
         raise InputError(f"{data.label} has no source to read it: get it from a task, by `Task.data`")

@@ -265,25 +265,27 @@ def _refuse_choices(choices: Sequence[DevSelectedArm | DevSelectedTask], arms: S
                     )
 
 
-def load(path: Path, scale: str) -> Study:
+def load(path: Path, scale: str, encoder: str = "") -> Study:
     """Run a study file and return its study at a scale.
 
     Args:
-        path: A Python file with a function `study(scale)` that returns a `Study`.
+        path: A Python file with a function `study(scale)` or `study(scale, encoder)` that returns a `Study`.
         scale: One of `SCALES`.
+        encoder: A folder or hub id, instead of the encoder that the study takes at this scale; "": that one.
 
     Returns:
         The study.
 
     Raises:
-        InputError: There is no such file or scale, the file raises an error, or there is no such function in it.
+        InputError: There is no such file or scale, the file raises an error, there is no such function in it, or the
+            function takes no encoder.
     """
     if scale not in SCALES:
         raise InputError(f"unknown scale '{scale}': give {', '.join(SCALES)}")
     if not path.is_file():
         raise InputError(f"no study {path}: give a Python file, as studies/layerwise.py")
     try:
-        study = _run_file(path, scale)
+        study = _run_file(path, scale, encoder)
     except InputError:
         raise
     except (Exception, SystemExit) as error:  # the user's program, whose errors are the user's to mend
@@ -296,7 +298,7 @@ def load(path: Path, scale: str) -> Study:
     return study
 
 
-def _run_file(path: Path, scale: str) -> Any:
+def _run_file(path: Path, scale: str, encoder: str) -> Any:
     """Return what the function `study` of a file returns."""
     spec = spec_from_file_location(f"xstilts.studies.{path.stem}", path)
     if spec is None or spec.loader is None:
@@ -306,12 +308,15 @@ def _run_file(path: Path, scale: str) -> Any:
     function = getattr(module, "study", None)
     if not callable(function):
         raise InputError(f"{path} has no function study(scale); {NEEDED}")
+    given = (scale, encoder) if encoder else (scale,)
+    if encoder and len(signature(function).parameters) < len(given):
+        raise InputError(f"{path} compares encoders of its own, and none can be given: leave --encoder out")
     try:
-        signature(function).bind(scale)
+        signature(function).bind(*given)
     except TypeError as error:
         line = f", line {function.__code__.co_firstlineno}" if isfunction(function) else ""
         raise InputError(f"{path}{line}: study cannot be called with a scale ({error}); {NEEDED}") from None
-    return function(scale)
+    return function(*given)
 
 
 def _line(path: Path, error: BaseException) -> str:

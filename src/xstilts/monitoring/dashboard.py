@@ -52,7 +52,7 @@ def show(monitor: StudyMonitor, once: bool, every: float) -> None:
         return  # Ctrl-C is how a user ends the view
 
 
-def planned_stages(file: Path | None, scale: str, store: Path, data: Path | None) -> Sequence[Stage]:
+def planned_stages(file: Path | None, scale: str, store: Path, data: Path | None, encoder: str = "") -> Sequence[Stage]:
     """Return the stages that a study file plans.
 
     Args:
@@ -60,6 +60,7 @@ def planned_stages(file: Path | None, scale: str, store: Path, data: Path | None
         scale: The scale of the study.
         store: The folder of the store.
         data: The data folder; None for none.
+        encoder: A folder or hub id, instead of the encoder that the study takes at this scale.
 
     Returns:
         The stages; empty without a file.
@@ -71,7 +72,7 @@ def planned_stages(file: Path | None, scale: str, store: Path, data: Path | None
         from xstilts.experiments import study
 
         machine = Runtime(store, data)
-        return study.tuned(study.load(file, scale), machine, partly=False).stages(machine)
+        return study.tuned(study.load(file, scale, encoder), machine, partly=False).stages(machine)
     if not store.is_dir():
         raise InputError(f"no store {store}: give the folder that a run or a study has as --store")
     return ()

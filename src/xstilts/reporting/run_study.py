@@ -41,7 +41,7 @@ class Outcome:
     missing: tuple[str, ...]
 
 
-def run_study(file: Path, scale: str, machine: Runtime, out: Path) -> Outcome:
+def run_study(file: Path, scale: str, machine: Runtime, out: Path, encoder: str = "") -> Outcome:
     """Build a study and write its report; claims about arms that cannot be built stay untested.
 
     Args:
@@ -49,6 +49,7 @@ def run_study(file: Path, scale: str, machine: Runtime, out: Path) -> Outcome:
         scale: One of the study's scales, e.g. "sandbox".
         machine: Holds the store, the data folder and the device.
         out: The folder for `report.json`, its pages and `table.csv`.
+        encoder: A folder or hub id, instead of the encoder that the study takes at this scale.
 
     Returns:
         The outcome.
@@ -58,7 +59,7 @@ def run_study(file: Path, scale: str, machine: Runtime, out: Path) -> Outcome:
         InputError: The file is no study.
     """
     extras.require("report", "the report of a study")
-    study = studies.load(file, scale)
+    study = studies.load(file, scale, encoder)
     built, error = studies.attempt(study, machine)
     reasons = error.reasons if error else {}
     study = studies.tuned(study, machine)
@@ -68,7 +69,7 @@ def run_study(file: Path, scale: str, machine: Runtime, out: Path) -> Outcome:
     lost = failed_arms.find(study, machine, reasons)
     verdicts = failed_arms.explained(claim.check_all(study.claims, table), lost)
     missing = (*map(failed_arms.describe, lost), *failed_arms.failed_extras(study, machine, reasons))
-    origin = Origin(file.stem, scale, file, *commands(file, scale, machine))
+    origin = Origin(file.stem, scale, file, *commands(file, scale, machine, encoder), encoder)
     report = study_report.build_report(study, table, verdicts, origin, machine, missing)
     studies.write(table, out)
     study_report.write(report, out)
@@ -76,7 +77,7 @@ def run_study(file: Path, scale: str, machine: Runtime, out: Path) -> Outcome:
     return Outcome(built, verdicts, report, missing)
 
 
-def commands(file: Path, scale: str, machine: Runtime) -> tuple[str, str]:
+def commands(file: Path, scale: str, machine: Runtime, encoder: str = "") -> tuple[str, str]:
     """Return the commands that build a study again and verify its report.
 
     Paths are written as they were given, and values of environment variables as these variables, so that a report
@@ -86,6 +87,7 @@ def commands(file: Path, scale: str, machine: Runtime) -> tuple[str, str]:
         file: The study file.
         scale: The scale of the study.
         machine: Names the store and the data folder.
+        encoder: The encoder that was given; "": that of the study.
 
     Returns:
         The commands `xstilts study …` and `xstilts verify …`, quoted for a shell.
@@ -94,7 +96,8 @@ def commands(file: Path, scale: str, machine: Runtime) -> tuple[str, str]:
     data = ["--data", str(machine.data)] if machine.data else []
     from_variable = machine.data and machine.data == _path_in("XSTILTS_DATA")
     data_option = '--data "$XSTILTS_DATA"' if from_variable else shlex.join(data)
-    study = shlex.join(["xstilts", "study", str(file), "--scale", scale, "--out", file.stem, *store])
+    given = ["--encoder", encoder] if encoder else []
+    study = shlex.join(["xstilts", "study", str(file), "--scale", scale, *given, "--out", file.stem, *store])
     return f"{study} {data_option}".strip(), shlex.join(["xstilts", "verify", file.stem, *store])
 
 

@@ -75,6 +75,7 @@ class Origin:
         file: The study file.
         command: The command that builds it.
         check: The command that verifies its report.
+        encoder: The encoder that was given instead of the study's own; "": none.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Origin:
     file: Path
     command: str
     check: str = ""
+    encoder: str = ""
 
 
 # The file.
@@ -210,6 +212,7 @@ def build_report(
             "scale": origin.scale,
             "file": origin.file.name,
             "digest": manifest.sha256(origin.file)[:12],
+            **({"encoder": origin.encoder} if origin.encoder else {}),
         },
         "question": question,
         "about": about.strip(),

@@ -111,6 +111,7 @@ class Task:
         more_metrics: Measures of label counts shown beside the metric: "matthews", or "f1:LABEL" for one label's F1.
         forms: Sources of the same examples with their texts in another form, by its name, such as the prompts of a
             benchmark; a recipe chooses one (`in_form`). No part of equality.
+        test_examples: Measure on this many test examples of each language, spread evenly over them; None: on all.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Task:
     more_metrics: tuple[str, ...] = ()
     contains: tuple[str, ...] = ()
     forms: Mapping[str, tuple[Source, ...]] = field(default_factory=dict, compare=False, repr=False)
+    test_examples: int | None = None
 
     @property
     def artificial(self) -> bool:
@@ -555,6 +557,7 @@ class Task:
             source.meaning(),
             files,
             part,
+            self.test_examples if split == "test" else None,
             replace(source, label_form=self._label_form(source)),
             self._expected(split, language, source),
         )
@@ -623,11 +626,22 @@ def add_task_folder(path: Path | str) -> None:
         os.environ[user.VARIABLE] = os.pathsep.join(filter(None, (before, str(folder))))
 
 
-def task_in_languages(name: str, codes: str) -> Task:
-    """Return a task in some of its languages, "en sw"; InputError for one that it has not."""
+def task_in_languages(name: str, codes: str, test_examples: int | None = None) -> Task:
+    """Return a task in some of its languages, and on a part of its test examples.
+
+    Args:
+        name: Name of the task.
+        codes: The languages, "en sw".
+        test_examples: Measure on this many test examples of each language (`Task.test_examples`).
+
+    Raises:
+        InputError: The task does not have a language, or the number is below 1.
+    """
     whole, chosen = task(name), tuple(codes.split())
     whole.check_languages(chosen)
-    return replace(whole, languages=chosen)
+    if test_examples is not None and test_examples < 1:
+        raise InputError(f"'{name}' cannot be measured on {test_examples} test examples: give 1 or more")
+    return replace(whole, languages=chosen, test_examples=test_examples)
 
 
 def module_of(name: str) -> str:

@@ -379,7 +379,7 @@ def _study_check(report: Json, written_claims: Sequence[Claim]) -> Iterator[Chec
     if not path.is_file() or manifest.sha256(path)[:12] != origin.get("digest"):
         return
     with suppress(Exception):  # the user's own program, with whatever it needs
-        study = studies.load(path, origin["scale"])
+        study = studies.load(path, origin["scale"], origin.get("encoder", ""))
         question, _, about = study.question.strip().partition("\n")
         expected = {
             "question": question,
