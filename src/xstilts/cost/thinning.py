@@ -22,6 +22,7 @@ from typing import Any
 from torch import nn
 
 from xstilts.models import freezing
+from xstilts.models.configs import keep_layers
 from xstilts.models.network import Network
 
 # Families whose lowest layer has the parameters of the others.
@@ -160,15 +161,8 @@ def few_layers(config: Any, trained: str) -> FewLayers:
         rank_and_alpha, at, _ = trained.partition("@")
         trained = f"{rank_and_alpha}@{layers}" if at else layers
     cut = copy.deepcopy(config)
-    narrow(cut, kept)
+    keep_layers(cut, kept)
     return FewLayers(cut, trained, tuple(times.values()))
-
-
-def narrow(config: Any, layers: Sequence[int]) -> None:
-    """Make a configuration that of a network with these layers alone."""
-    if types := getattr(config, "layer_types", None):
-        config.layer_types = [types[number] for number in layers]
-    config.num_hidden_layers = len(layers)
 
 
 def only_layers(network: Network, layers: Sequence[int], memo: dict[int, Any]) -> Network:
@@ -188,7 +182,7 @@ def only_layers(network: Network, layers: Sequence[int], memo: dict[int, Any]) -
     )
     duplicate = copy.deepcopy(network, memo)
     if len(layers) < len(modules):
-        narrow(duplicate.config, layers)
+        keep_layers(duplicate.config, layers)
     return duplicate
 
 

@@ -13,7 +13,9 @@ True
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -27,7 +29,7 @@ from xstilts.models.pooling import FAMILY, SENTENCE_TRANSFORMERS, chosen_pooling
 from xstilts.runtime.machine import Runtime
 from xstilts.store.build import is_built
 from xstilts.store.identity import identity
-from xstilts.store.names import MODEL_FOLDER
+from xstilts.store.names import FIRST_LAYERS, MODEL_FOLDER
 from xstilts.store.stage import Stage, folder_of, lineage
 
 TABLE = Path(__file__).with_name("configs.json")
@@ -69,7 +71,23 @@ def config_before(model: Encoder | Stage, machine: Runtime) -> Any:
     origin, shape = model.arguments.get("encoder"), model.arguments.get("shape")
     if shape is not None:
         return configuration(shape, shape.vocabulary)
-    return config_before(origin, machine) if isinstance(origin, Encoder | Stage) else None
+    config = config_before(origin, machine) if isinstance(origin, Encoder | Stage) else None
+    if config is not None and model.work.name == FIRST_LAYERS:
+        config = copy.deepcopy(config)
+        keep_layers(config, range(model.arguments["layers"]))
+    return config
+
+
+def keep_layers(config: Any, layers: Sequence[int]) -> None:
+    """Make a configuration that of an encoder with these layers alone.
+
+    Args:
+        config: The configuration, which is changed.
+        layers: Numbers of the layers that are kept, from 0.
+    """
+    if types := getattr(config, "layer_types", None):
+        config.layer_types = [types[number] for number in layers]
+    config.num_hidden_layers = len(layers)
 
 
 def is_large(model: Encoder | Stage) -> bool:
