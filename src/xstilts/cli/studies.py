@@ -83,9 +83,9 @@ def plan_study(
     if json_file:
         json_file.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     result(values)
-    for encoder in dict.fromkeys(arm.grid.encoder for arm in loaded.arms):
-        if isinstance(encoder, Encoder):
-            encoder_check.check(encoder, machine.store, ask_hub=False)
+    for compared in dict.fromkeys(arm.grid.encoder for arm in loaded.arms):
+        if isinstance(compared, Encoder):
+            encoder_check.check(compared, machine.store, ask_hub=False)
 
 
 @app.command(
