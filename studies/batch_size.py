@@ -19,6 +19,8 @@ from xstilts.experiments.grid import Grid, Tasks, tasks_of
 from xstilts.experiments.run import Recipes
 from xstilts.experiments.study import Arm, Study
 from xstilts.models.encoder import Encoder
+from xstilts.models.packaged_encoder import LIMIT as ENCODER_LIMIT
+from xstilts.models.packaged_encoder import PREPARE, real_encoder
 from xstilts.sandbox import LIMIT
 from xstilts.tasks.base import task_in_languages
 
@@ -30,7 +32,7 @@ class Plan:
     """What differs by scale.
 
     Attributes:
-        encoder: Name or folder of the encoder.
+        encoder: The encoder.
         targets: The targets, one of each group; no intermediate task is the training set of one.
         intermediates: Names of the intermediate tasks.
         recipes: Recipes of all runs.
@@ -42,7 +44,7 @@ class Plan:
         target_training_tasks: Tasks to train on for a target instead of its own.
     """
 
-    encoder: str
+    encoder: Encoder
     targets: Tasks
     intermediates: tuple[str, str]
     recipes: Recipes
@@ -59,27 +61,28 @@ class Plan:
         return tuple(size for size in self.sizes if size != self.base)
 
 
-def plan(scale: str) -> Plan:
-    """Return the setup of a scale."""
+def plan(scale: str, encoder: str = "") -> Plan:
+    """Return the setup of a scale, with another encoder where one is given."""
     if scale == "sandbox":
         targets = [task_in_languages(name, "qaa qac qae") for name in ("sandbox_nli", "sandbox_ner", "sandbox_qa")]
         retrieval = task_in_languages("sandbox_retrieval", "qac qae")
         tasks = ("sandbox_cloze", "sandbox_inference")
         recipes = Recipes("sandbox", (), ("steps=40",))
-        return Plan("sandbox", (*targets, retrieval), tasks, recipes, 3, (8, 32, 128), 32, 2e-3, 2560)
+        return Plan(
+            Encoder.of(encoder or "sandbox"), (*targets, retrieval), tasks, recipes, 3, (8, 32, 128), 32, 2e-3, 2560
+        )
     if scale == "small":
         targets = (
-            task_in_languages("xcopa", "et id it sw tr vi zh"),
-            task_in_languages("udpos", "en de es fi hi id ru tr vi zh"),
-            task_in_languages("xquad", "en de es hi ru tr vi zh"),
-            task_in_languages("tatoeba", "de es fi hi id ru sw tr vi zh"),
+            task_in_languages("xnli", "en ar de hi ru sw tr zh", 100),
+            task_in_languages("udpos", "en ar de fi hi id ru ta tr yo zh", 80),
+            task_in_languages("xquad", "en ar hi ru zh", 50),
+            task_in_languages("tatoeba", "ar de fi hi id ru sw ta tr zh", 150),
         )
-        recipes = Recipes("small", (), ("max_train_examples=2000", "epochs=1"))
-        sources = {"xcopa": "siqa_small,copa", "xquad": "squad_small"}
-        tasks = ("ccg_small", "snli_small")
-        return Plan("work/small-encoder", targets, tasks, recipes, 3, (8, 32, 128), 32, 3e-4, 8192, sources)
+        sources = {"xnli": "snli_small", "xquad": "squad_small"}
+        tasks, recipes = ("ccg_small", "sick"), Recipes("e5-small", ("max_train_examples=1536",))
+        return Plan(real_encoder(encoder), targets, tasks, recipes, 3, (8, 32, 128), 32, 3e-4, 1536, sources)
     return Plan(
-        "FacebookAI/xlm-roberta-large",
+        Encoder.of(encoder or "FacebookAI/xlm-roberta-large"),
         tasks_of("xcopa,udpos,tydiqa,tatoeba"),
         ("mnli", "squad"),
         Recipes("phang2020"),
@@ -91,11 +94,11 @@ def plan(scale: str) -> Plan:
     )
 
 
-def study(scale: str) -> Study:
-    """Return the study at a scale."""
-    setup = plan(scale)
+def study(scale: str, encoder: str = "") -> Study:
+    """Return the study at a scale, with another encoder where one is given."""
+    setup = plan(scale, encoder)
     grid = Grid(
-        Encoder.of(setup.encoder),
+        setup.encoder,
         setup.targets,
         tuple(tasks_of(name) for name in setup.intermediates),
         setup.recipes,
@@ -107,7 +110,10 @@ def study(scale: str) -> Study:
     arms.append(Arm(usual, same_rate(setup.sizes[-1]), (setup.rate,)).planned())
     measured = replace(Arm(_batched(grid, setup, setup.base), "", (setup.rate,)).planned().grid, seeds=1)
     extras = (*map(TimeToQuality, setup.intermediates), NoiseScales(measured))
-    return Study(__doc__ or "", tuple(arms), tuple(_claims(setup)), limits=_limits(scale), extras=extras)
+    prepare = PREPARE if scale == "small" else ()
+    return Study(
+        __doc__ or "", tuple(arms), tuple(_claims(setup)), limits=_limits(scale), extras=extras, prepare=prepare
+    )
 
 
 def rates(setup: Plan, size: int) -> tuple[float, ...]:
@@ -192,8 +198,8 @@ def _limits(scale: str) -> tuple[str, ...]:
         return (LIMIT, *tuned)
     if scale == "small":
         return (
-            "The encoder has two million parameters, and the intermediate phase sees eight thousand examples. XCOPA is "
-            "at chance with it.",
+            ENCODER_LIMIT,
+            "XNLI is learned from SNLI and XQuAD from a part of SQuAD's training set.",
             *tuned,
         )
     return tuned

@@ -16,7 +16,10 @@ from xstilts.claims.measures import Gain, Mean, Saving
 from xstilts.experiments.grid import Grid, Tasks, tasks_of
 from xstilts.experiments.run import Recipes
 from xstilts.experiments.study import Arm, Study
+from xstilts.models.configs import config_of
 from xstilts.models.encoder import Encoder
+from xstilts.models.packaged_encoder import LIMIT as ENCODER_LIMIT
+from xstilts.models.packaged_encoder import PREPARE, real_encoder
 from xstilts.sandbox import LIMIT
 from xstilts.tasks.base import task_in_languages
 
@@ -30,7 +33,7 @@ class Plan:
     """What differs by scale.
 
     Attributes:
-        encoder: Name or folder of the encoder.
+        encoder: The encoder.
         targets: The targets, one of each group; no intermediate task is the training set of one.
         intermediates: Names of the intermediate tasks.
         recipes: Recipes of all runs.
@@ -40,7 +43,7 @@ class Plan:
         target_training_tasks: Tasks to train on for a target instead of its own.
     """
 
-    encoder: str
+    encoder: Encoder
     targets: Tasks
     intermediates: tuple[str, str]
     recipes: Recipes
@@ -50,35 +53,41 @@ class Plan:
     target_training_tasks: dict[str, str] = field(default_factory=dict)
 
 
-def plan(scale: str) -> Plan:
-    """Return the setup of a scale."""
+def plan(scale: str, encoder: str = "") -> Plan:
+    """Return the setup of a scale, with another encoder where one is given."""
     if scale == "sandbox":
         targets = [task_in_languages(name, "qaa qac qae") for name in ("sandbox_nli", "sandbox_ner", "sandbox_qa")]
         retrieval = task_in_languages("sandbox_retrieval", "qac qae")
         recipes = Recipes("sandbox", ("steps=100",), ("steps=40",))
         tasks = ("sandbox_cloze", "sandbox_inference")
-        return Plan("sandbox", (*targets, retrieval), tasks, recipes, 2, 2, (1e-3, 3e-3, 1e-2))
+        whole = Encoder.of(encoder or "sandbox")
+        return Plan(whole, (*targets, retrieval), tasks, recipes, 2, half_of(whole), (1e-3, 3e-3, 1e-2))
     if scale == "small":
         targets = (
-            task_in_languages("xcopa", "et id it sw tr vi zh"),
-            task_in_languages("udpos", "en de es fi hi id ru tr vi zh"),
-            task_in_languages("xquad", "en de es hi ru tr vi zh"),
-            task_in_languages("tatoeba", "de es fi hi id ru sw tr vi zh"),
+            task_in_languages("xnli", "en ar de hi ru sw tr zh", 100),
+            task_in_languages("udpos", "en ar de fi hi id ru ta tr yo zh", 80),
+            task_in_languages("xquad", "en ar hi ru zh", 50),
+            task_in_languages("tatoeba", "ar de fi hi id ru sw ta tr zh", 150),
         )
-        recipes = Recipes("small", ("max_train_examples=4000", "epochs=2"), ("max_train_examples=2000", "epochs=1"))
-        sources = {"xcopa": "siqa_small,copa", "xquad": "squad_small"}
-        return Plan(
-            "work/small-encoder", targets, ("ccg_small", "snli_small"), recipes, 3, 2, (1e-4, 3e-4, 1e-3), sources
-        )
+        sources = {"xnli": "snli_small", "xquad": "squad_small"}
+        tasks, rates = ("ccg_small", "sick"), (1e-4, 2e-4, 4e-4)
+        whole = real_encoder(encoder)
+        return Plan(whole, targets, tasks, Recipes("e5-small"), 3, half_of(whole), rates, sources)
+    whole = Encoder.of(encoder or "FacebookAI/xlm-roberta-large")
     return Plan(
-        "FacebookAI/xlm-roberta-large",
+        whole,
         tasks_of("xcopa,udpos,tydiqa,tatoeba"),
         ("mnli", "squad"),
         Recipes("phang2020"),
         5,
-        12,
+        half_of(whole),
         (1e-5, 3e-5, 1e-4),
     )
+
+
+def half_of(encoder: Encoder) -> int:
+    """Return half the number of an encoder's layers; of 12 where its configuration is not known."""
+    return int(getattr(config_of(encoder), "num_hidden_layers", 12)) // 2
 
 
 def trained(half: int) -> dict[str, str]:
@@ -86,11 +95,11 @@ def trained(half: int) -> dict[str, str]:
     return {ALL: "all", UPPER: f"top:{half}", LOWER: f"bottom:{half}", ADAPTERS: "lora:8"}
 
 
-def study(scale: str) -> Study:
-    """Return the study at a scale."""
-    setup = plan(scale)
+def study(scale: str, encoder: str = "") -> Study:
+    """Return the study at a scale, with another encoder where one is given."""
+    setup = plan(scale, encoder)
     grid = Grid(
-        Encoder.of(setup.encoder),
+        setup.encoder,
         setup.targets,
         tuple(tasks_of(name) for name in setup.intermediates),
         setup.recipes,
@@ -101,9 +110,12 @@ def study(scale: str) -> Study:
         name: Arm(replace(grid, recipes=_training(setup.recipes, part)), name, setup.rates)
         for name, part in trained(setup.half).items()
     }
+    prepare = PREPARE if scale == "small" else ()
     # It shares the trainings of the arm that trains all weights, and so its learning rate.
     restored = Arm(replace(arms[ALL].grid, reset_layers=f"top:{setup.half}"), RESTORED, setup.rates)
-    return Study(__doc__ or "", (*arms.values(), restored), tuple(_claims(setup)), limits=_limits(scale))
+    return Study(
+        __doc__ or "", (*arms.values(), restored), tuple(_claims(setup)), limits=_limits(scale), prepare=prepare
+    )
 
 
 def _training(recipes: Recipes, part: str) -> Recipes:
@@ -150,8 +162,8 @@ def _limits(scale: str) -> tuple[str, ...]:
         return (LIMIT, tuned)
     if scale == "small":
         return (
-            "The encoder has two million parameters and four layers: halves of it are two layers each. XCOPA is at "
-            "chance with it.",
+            ENCODER_LIMIT,
+            "XNLI is learned from SNLI and XQuAD from a part of SQuAD's training set.",
             tuned,
         )
     return (tuned,)

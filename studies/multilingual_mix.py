@@ -9,7 +9,7 @@ adds English to the other languages. All are before the same targets, which are 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from xstilts.claims.claim import Claim
 from xstilts.claims.measures import Gain, Mean, Saving
@@ -19,6 +19,8 @@ from xstilts.experiments.run import Recipes
 from xstilts.experiments.study import Arm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.models.naming import name_of
+from xstilts.models.packaged_encoder import LIMIT as ENCODER_LIMIT
+from xstilts.models.packaged_encoder import PREPARE, real_encoder
 from xstilts.sandbox import LIMIT
 from xstilts.tasks.base import Task, task, task_in_languages
 
@@ -66,21 +68,23 @@ class Plan:
         examples: Examples that an epoch sees in each arm, repeated ones counted: a multiple of the number of splits of
             every mix times its passes.
         seeds: Number of seeds.
+        target_training_tasks: Tasks to train on for a target instead of its own.
     """
 
-    recipes: Mapping[str, Recipes]
+    recipes: Mapping[Encoder, Recipes]
     mixes: Mapping[str, Mix]
     targets: Tasks
     examples: int
     seeds: int
+    target_training_tasks: Mapping[str, Tasks] = field(default_factory=dict)
 
 
-def plan(scale: str) -> Plan:
-    """Return the setup of a scale."""
+def plan(scale: str, encoder: str = "") -> Plan:
+    """Return the setup of a scale, with another encoder where one is given."""
     if scale == "sandbox":
         english, others = ("sandbox_cloze", "sandbox_inference"), ("qab+qad", "qab+qad")
         return Plan(
-            {"sandbox": Recipes("sandbox", ("steps=100",), ("steps=60",))},
+            {Encoder.of(encoder or "sandbox"): Recipes("sandbox", ("steps=100",), ("steps=60",))},
             _mixes(english, others, "qaa"),
             tasks_of("sandbox_qa,sandbox_nli"),
             2400,
@@ -89,7 +93,7 @@ def plan(scale: str) -> Plan:
     if scale == "small":
         translations = ("kornli_small", "myxnli_small:my+sw+ur")
         return Plan(
-            {"work/small-encoder": Recipes("small", ("epochs=2",), ("max_train_examples=2000", "epochs=1"))},
+            {real_encoder(encoder): Recipes("e5-small")},
             {
                 SAME: Mix(("xnli_small",), 4),
                 OTHERS: Mix(translations),
@@ -97,17 +101,19 @@ def plan(scale: str) -> Plan:
                 UNION: Mix(("xnli_small", *translations)),
             },
             (
-                task_in_languages("udpos", "en ar de es fi hi id ko ru ta tr ur vi wo zh"),
-                task_in_languages("tatoeba", "ar de es fi hi id ko ru sw ta tr ur vi zh"),
+                task_in_languages("udpos", "en ar de fi hi id ko ta tr ur yo zh", 80),
+                task_in_languages("uner", "en de pt ru sr sv tl zh", 80),
+                task_in_languages("tatoeba", "ar de fi hi id ko sw ta tr ur zh", 150),
             ),
-            9960,
-            5,
+            3200,
+            3,
+            {"uner": tasks_of("panx")},
         )
     adapters = ("trainable=lora:16", "learning_rate=1e-4", "selection=none")
     recipes = Recipes("phang2020", ("epochs=1", *adapters), adapters)
     encoders = ("facebook/xlm-roberta-xl", "EuroBERT/EuroBERT-2.1B", "Qwen/Qwen3-4B")
     return Plan(
-        dict.fromkeys(encoders, recipes),
+        dict.fromkeys(map(Encoder.of, (encoder,) if encoder else encoders), recipes),
         _mixes(("mnli", "pawsx"), ("hi+ru+sw+zh", "de+es+ja+zh"), "en"),
         tasks_of("xquad,panx,udpos"),
         80_000,
@@ -126,28 +132,30 @@ def _mixes(english: tuple[str, ...], others: tuple[str, ...], base: str) -> dict
     }
 
 
-def study(scale: str) -> Study:
-    """Return the study at a scale."""
-    setup = plan(scale)
+def study(scale: str, encoder: str = "") -> Study:
+    """Return the study at a scale, with another encoder where one is given."""
+    setup = plan(scale, encoder)
     arms = tuple(
         Arm(_grid(setup, encoder, mix), label) for encoder in setup.recipes for label, mix in setup.mixes.items()
     )
     lengths = tuple(Lengths(target.name, base) for target in setup.targets if (base := _base(target)))
-    return Study(__doc__ or "", arms, tuple(_claims(setup)), limits=_limits(scale), extras=lengths)
+    prepare = PREPARE if scale == "small" else ()
+    return Study(__doc__ or "", arms, tuple(_claims(setup)), limits=_limits(scale), extras=lengths, prepare=prepare)
 
 
-def _grid(setup: Plan, encoder: str, mix: Mix) -> Grid:
+def _grid(setup: Plan, encoder: Encoder, mix: Mix) -> Grid:
     recipes = setup.recipes[encoder]
     epochs = recipes.of(mix.tasks, "intermediate").epochs * mix.passes
     # All splits of a task draw the same rows, which are the same questions where the splits are translations.
     share = setup.examples // mix.splits // mix.passes
     changes = (f"max_train_examples={share}", f"epochs={epochs:g}")
     return Grid(
-        Encoder.of(encoder),
+        encoder,
         setup.targets,
         (mix.tasks,),
         replace(recipes, intermediate=(*recipes.intermediate, *changes)),
         setup.seeds,
+        setup.target_training_tasks,
     )
 
 
@@ -167,7 +175,7 @@ def _claims(setup: Plan) -> list[Claim]:
     met = {target.name: tuple(code for code in target.languages if code in seen) for target in setup.targets}
     every = tuple(setup.recipes)
 
-    def gains(mix: str, over: str = "", encoders: tuple[str, ...] = every, among: Codes | None = None) -> Mean:
+    def gains(mix: str, over: str = "", encoders: tuple[Encoder, ...] = every, among: Codes | None = None) -> Mean:
         against = {"over": setup.mixes[over].label, "over_recipe": over} if over else {}
         return Mean(
             tuple(
@@ -175,7 +183,7 @@ def _claims(setup: Plan) -> list[Claim]:
                     setup.mixes[mix].label,
                     target.name,
                     languages=among[target.name] if among else (),
-                    encoder=name_of(Encoder.of(encoder)),
+                    encoder=name_of(encoder),
                     recipe=mix,
                     **against,
                 )
@@ -220,7 +228,7 @@ def _claims(setup: Plan) -> list[Claim]:
         Claim("English and other languages together, over no intermediate task", gains(UNION), "above"),
     ]
     for encoder in every:
-        of = f" with {name_of(Encoder.of(encoder))}"
+        of = f" with {name_of(encoder)}"
         if len(every) > 1:
             described.append(
                 Claim(
@@ -233,9 +241,9 @@ def _claims(setup: Plan) -> list[Claim]:
     return [*tested, *(replace(claim, descriptive=True) for claim in described)]
 
 
-def _saved(setup: Plan, encoder: str) -> Saving:
+def _saved(setup: Plan, encoder: Encoder) -> Saving:
     others, same = setup.mixes[OTHERS].label, setup.mixes[SAME].label
-    target, name = setup.targets[0].name, name_of(Encoder.of(encoder))
+    target, name = setup.targets[0].name, name_of(encoder)
     return Saving("intermediate_seconds", others, target, OTHERS, SAME, name, same)
 
 
@@ -249,7 +257,7 @@ def _limits(scale: str) -> tuple[str, ...]:
     if scale == "small":
         return (
             equal,
-            "The encoder has two million parameters: nothing here speaks of public encoders.",
+            ENCODER_LIMIT,
             "The questions are XNLI's validation set; more questions are SNLI's, which are another data set.",
         )
     return (

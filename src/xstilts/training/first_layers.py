@@ -8,14 +8,18 @@ size. It has the tokenizer, the embeddings and the width of the whole one, and c
 
 from __future__ import annotations
 
+import math
+
 from xstilts.errors import InputError
-from xstilts.models.configs import keep_layers
+from xstilts.models.configs import config_of, keep_layers
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.hf_format import save_encoder
 from xstilts.models.network import Network
 from xstilts.runtime.text import counted
 from xstilts.store import names
-from xstilts.store.stage import BuildContext, stage
+from xstilts.store.stage import BuildContext, Stage, stage
+
+PARTS = (1 / 6, 1 / 3, 1 / 2, 3 / 4)
 
 
 @stage(name=names.FIRST_LAYERS, version=1, label=lambda encoder, layers: f"{encoder.name}-first-{layers}")
@@ -36,3 +40,13 @@ def first_layers(context: BuildContext, encoder: Encoder, layers: int) -> None:
     del network.backbone.get_submodule(network.family.layers)[layers:]  # type: ignore[operator]
     keep_layers(network.config, range(layers))
     save_encoder(network, load_tokenizer(encoder.location), context.folder / names.MODEL_FOLDER)
+
+
+def depths(encoder: Encoder) -> tuple[Encoder | Stage, ...]:
+    """Return five sizes of an encoder, the smallest first: after some `PARTS` of its layers, and with all of them.
+
+    Args:
+        encoder: The whole encoder; of 12 layers where its configuration is not known.
+    """
+    layers = getattr(config_of(encoder), "num_hidden_layers", 12)
+    return (*(first_layers(encoder, math.ceil(layers * part)) for part in PARTS), encoder)

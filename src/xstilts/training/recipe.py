@@ -356,6 +356,18 @@ SMALL = Named(
     intermediate={},
 )
 
+# Multilingual-e5-small on two cores: minutes a training. With few examples an intermediate task matters most.
+E5_SMALL = Named(
+    source="chosen here for multilingual-e5-small on two CPU cores: few examples, one epoch",
+    base=Recipe(2e-4, 16, epochs=1.0, max_train_examples=1000, warmup_steps=0.1, weight_decay=0.01),
+    formats={
+        "classification": {"max_train_examples": 2000},
+        "extractive_qa": {"max_train_examples": 400, "max_length": 256},
+    },
+    tasks={},
+    intermediate={},
+)
+
 # The sandbox's tasks on its own encoder: seconds a training.
 SANDBOX = Named(
     source="chosen here for the sandbox's encoder of 0.4 M parameters",
@@ -370,6 +382,7 @@ SETS: dict[str, Named] = {
     "xtreme-last": XTREME_LAST,
     "phang2020": PHANG2020,
     "small": SMALL,
+    "e5-small": E5_SMALL,
     "sandbox": SANDBOX,
 }
 
