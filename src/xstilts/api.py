@@ -460,7 +460,7 @@ def compare(
         intermediate: Settings of the intermediate phase beside the baseline, which has none. Each is a task, or a list
             of tasks to train on as a mix: `["mnli", ["mnli", "squad"]]` are two settings.
         target: The target task, or several.
-        recipe: A named set of recipes: "xtreme", "xtreme-last", "phang2020", "small" or "sandbox".
+        recipe: A named set of recipes: "xtreme", "xtreme-last", "phang2020", "small", "e5-small" or "sandbox".
         seeds: How many seeds to train with: 1, 2, …
         settings: Changes of the recipes of both phases, as `["learning_rate=1e-5", "epochs=3"]`.
         intermediate_settings: Changes for the intermediate phase only.
@@ -569,7 +569,8 @@ def train(
         encoder: A hub id, a local folder, "sandbox", an `Encoder`, or the `Checkpoint` of an earlier `train`, of which
             the encoder is trained further under a new head.
         tasks: A task, or several to train on as a mix.
-        recipe: A `Recipe`, or the name of a set of recipes: "xtreme", "xtreme-last", "phang2020", "small" or "sandbox".
+        recipe: A `Recipe`, or the name of a set of recipes: "xtreme", "xtreme-last", "phang2020", "small", "e5-small"
+            or "sandbox".
         settings: Changes of a named recipe, as `["epochs=3"]`.
         role: Which of a named set's recipes to take: that of the intermediate or of the target phase.
         seed: Seed of the head's initial weights, of dropout and of the data order.

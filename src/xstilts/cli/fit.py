@@ -105,7 +105,9 @@ class TrainingArguments(OptionGroup):
     budget: Annotated[
         float | None, typer.Option(min=0, metavar="H", help="Hours that 'auto' may take to choose; 0: no limit.")
     ] = None
-    recipe: Annotated[str | None, typer.Option(help="xtreme, phang2020, small or sandbox; default: xtreme.")] = None
+    recipe: Annotated[
+        str | None, typer.Option(help="xtreme, phang2020, small, e5-small or sandbox; default: xtreme.")
+    ] = None
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting in both phases: learning_rate=1e-4 …")
     ] = None

@@ -291,7 +291,7 @@ class RecipeOptions(OptionGroup):
 
     panel: ClassVar[str] = "Recipe"
 
-    recipe: Annotated[str, typer.Option(help="xtreme, xtreme-last, phang2020, small or sandbox.")] = "xtreme"
+    recipe: Annotated[str, typer.Option(help="xtreme, xtreme-last, phang2020, small, e5-small or sandbox.")] = "xtreme"
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting in both phases: learning_rate=1e-4 …")
     ] = None
