@@ -61,7 +61,7 @@ def run_study(file: Path, scale: str, machine: Runtime, out: Path) -> Outcome:
     study = studies.load(file, scale)
     built, error = studies.attempt(study, machine)
     reasons = error.reasons if error else {}
-    study = studies.tuned(study, machine)
+    study = studies.resolved(study, machine)
     table = studies.table(study, machine, reasons)
     if error and not table.rows:
         raise error
