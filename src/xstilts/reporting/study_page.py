@@ -419,8 +419,8 @@ def _repeated(report: Json) -> TableView:
         f"{last} no better than chance in the last one too, which stays. Rule, declared beforehand: "
         f"{retries.rule(report.get('retries', 0))}. No test data are looked at. Tables and pairs keep the nominal seed."
     )
-    columns = ("training", "encoder", "recipe", "nominal seed", "try", "seed used", "development score", "chance")
-    columns += ("time", "outcome", "kept")
+    first = ("training", "encoder", "recipe", "nominal seed", "try", "seed used")
+    columns = (*first, "development score", "chance", "time", "outcome", "kept")
     return _without_empty_columns(
         TableView("repeated", "Repeated with another seed", columns, tuple(rows), note, folded=False)
     )
