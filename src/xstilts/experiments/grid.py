@@ -154,14 +154,14 @@ class Grid:
         Args:
             machine: Names the store and the data folder.
         """
-        grid, found = self, self.collapsed
+        grid, keys = self, self.collapsed
         while grid.retries:
             with memoising():
                 trainings = grid.trainings(machine.data)
-            found = found | {stage.key for stage in trainings if retries.has_collapsed(stage, machine)}
-            if found == grid.collapsed:
+            keys = keys | {stage.key for stage in trainings if retries.has_collapsed(stage, machine)}
+            if keys == grid.collapsed:
                 break
-            grid = replace(grid, collapsed=found)
+            grid = replace(grid, collapsed=keys)
         return grid
 
     def due(self, machine: Runtime) -> list[Stage]:
@@ -176,8 +176,8 @@ class Grid:
         if not self.retries:
             return []
         with memoising():
-            todo = [stage for stage in self.trainings(machine.data) if not is_built(stage, machine)]
-        return [stage for stage in todo if not {*todo}.intersection(generations(stage, made_from)[:-1])]
+            todo = dict.fromkeys(stage for stage in self.trainings(machine.data) if not is_built(stage, machine))
+        return [stage for stage in todo if todo.keys().isdisjoint(generations(stage, made_from)[:-1])]
 
     def score_stages(self, machine: Runtime) -> list[Stage]:
         """Return the stages of the scores of all runs.

@@ -66,7 +66,7 @@ def is_collapsed(record: Mapping[str, Any]) -> bool:
     """Return whether a training is no better than chance on development data of any of its tasks.
 
     Args:
-        record: The manifest of the training. One without development data cannot be told to be.
+        record: The manifest of the training. Without development data it cannot be judged.
     """
     return any(task["collapsed"] for task in (record["record"].get("dev") or {}).values())
 
