@@ -1414,7 +1414,7 @@ def _column(table: ScoreTable, setting: str) -> Column:
 
 def _value(name: str, text: str) -> Any:
     """Return a cell of a results table: a number where it is one."""
-    if name in ("encoder", "intermediate", "target", "language", "recipe", "metric", "split", "keys"):
+    if name in ("encoder", "intermediate", "target", "language", "recipe", "metric", "split", "keys", "seeds_used"):
         return text
     if text in ("True", "False"):
         return text == "True"

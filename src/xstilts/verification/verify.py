@@ -171,7 +171,8 @@ class Recomputed:
 def _recompute(
     report: Json, written_claims: Sequence[Claim], stages: StoredStages, verdicts_only: bool = False
 ) -> Recomputed:
-    keys = dict.fromkeys([*stages.stages, *(key for row in report["rows"] for key in row["keys"])])
+    of_rows = (key for row in report["rows"] for key in (*row["keys"], *row.get("repeated", ())))
+    keys = dict.fromkeys([*stages.stages, *of_rows])
     faults = {key: fault for key in keys if (fault := stages.fault(key))}
     table = ResultsTable(tuple(stages.row(row) for row in report["rows"]))
     behind = _stages_behind(report, written_claims, faults.keys())
