@@ -18,6 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from built_study import CLOZE, QA, SHORT
+from quick import covering
 from xstilts.api import Comparison
 from xstilts.claims import claim
 from xstilts.claims.claim import Claim
@@ -108,11 +109,11 @@ def test_without_a_collapse_runs_have_the_stages_that_they_have_without_retries(
     assert grid.resolved(machine) is grid
 
 
-@EACH_SHAPE
-@pytest.mark.parametrize(("number", "share", "most"), [(1, 0.3, 1), (2, 0.5, 2), (3, 0.9, 3), (4, 1.0, 2)])
+@pytest.mark.parametrize(("shape", "case"), covering(SHAPES, [(1, 0.3, 1), (2, 0.5, 2), (3, 0.9, 3), (4, 1.0, 2)]))
 def test_what_collapsed_is_repeated_and_nothing_else(
-    shape: str, number: int, share: float, most: int, machine: Runtime, monkeypatch: pytest.MonkeyPatch
+    shape: str, case: tuple[int, float, int], machine: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    number, share, most = case
     collapses = at_random(number, share)
     store = Imagined(monkeypatch, collapses)
     (grid,), count = settle([replace(SHAPES[shape], retries=most)], machine, store.build)
