@@ -44,6 +44,7 @@ from xstilts.experiments import dev_scores, fit_data, label_measures, preflight,
 from xstilts.experiments.few_shot import FewShot
 from xstilts.experiments.fit_options import AUTO, FitOptions
 from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.experiments.grid import build as build_grids
 from xstilts.experiments.prompted_baseline import PromptedBaseline
 from xstilts.experiments.run import Recipes, Run, training_data, training_roles, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
@@ -292,11 +293,8 @@ class Comparison(Printable, Tabular):
         Raises:
             StageError: Something could not be built; what was built is kept.
         """
-        runtime.torch_device()  # refuse a missing device before anything is built
-        stages = [stage for grid in grids for stage in grid.stages(runtime)]
-        preflight.check(stages, runtime)
         with progress.shown():
-            built = local_executor.build_all(stages, runtime, first=READ)
+            grids, built = build_grids(grids, runtime)
         results = [cls(grid, runtime, tuple(grid.tables(runtime)), 0) for grid in grids]
         return [replace(results[0], built=built), *results[1:]]
 
@@ -450,6 +448,7 @@ def compare(
     oracle: int = 0,
     translation: Translation | None = None,
     few_shot: int | str | FewShot = 0,
+    retries: int = 0,
     runtime: Runtime | None = None,
     **options: Unpack[RuntimeOptions],
 ) -> Comparison:
@@ -478,6 +477,8 @@ def compare(
         few_shot: Train each target's model further on so many training examples of a language, which it then predicts:
             10, "10:2" (the second draw), or `FewShot(10, draw=2, settings=("epochs=20",))`. Not for the languages that
             the target is trained in, nor where there are no training data.
+        retries: Repeat a training that ends no better than chance on development data with another seed, at most so
+            often.
         runtime: A `Runtime`, instead of the options below.
         **options: Where and how to compute: `data`, `store`, `device`, `workers` and the like (`RuntimeOptions`).
 
@@ -513,6 +514,7 @@ def compare(
         oracle=oracle,
         translation=translation,
         few_shot=few_shot if isinstance(few_shot, FewShot) else FewShot.of(str(few_shot or "")),
+        retries=retries,
     )
     return Comparison.of(grid, machine)
 
@@ -1415,7 +1417,7 @@ def _column(table: ScoreTable, setting: str) -> Column:
 
 def _value(name: str, text: str) -> Any:
     """Return a cell of a results table: a number where it is one."""
-    if name in ("encoder", "intermediate", "target", "language", "recipe", "metric", "split", "keys"):
+    if name in ("encoder", "intermediate", "target", "language", "recipe", "metric", "split", "keys", "seeds_used"):
         return text
     if text in ("True", "False"):
         return text == "True"

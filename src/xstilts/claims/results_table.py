@@ -68,7 +68,7 @@ class Result:
         intermediate: The label of the intermediate setting, "baseline" for none.
         target: The target task.
         language: The language of the test data.
-        seed: The seed of the run.
+        seed: The seed of the run, by which it is paired with others.
         score: The score in the metric's unit, mostly percent.
         keys: The keys of the stages behind the score, its own last.
         recipe: The recipe's label.
@@ -85,6 +85,8 @@ class Result:
             (`experiments.run.Run.repeats_training_data`).
         examples: The file of the examples' contributions, `contributions.jsonl` of the score's stage.
         at_fixed_layer: Of retrieval, the score at the fixed layer; None where no layer is chosen.
+        seeds_used: The seeds of the run's own trainings, where one of them was repeated with another seed.
+        repeated: The keys of the trainings that ended no better than chance and were repeated.
     """
 
     encoder: str
@@ -107,6 +109,8 @@ class Result:
     repeats_training_data: bool = False
     examples: Path | None = None
     at_fixed_layer: FixedLayer | None = None
+    seeds_used: tuple[int, ...] = ()
+    repeated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

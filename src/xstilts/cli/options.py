@@ -254,6 +254,16 @@ class ExperimentOptions(EncoderOptions):
         list[str] | None, typer.Option(help="Change a setting of the few-shot training: epochs=20 …")
     ] = None
 
+    retries: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Repeat a training that ends no better than chance on development data with another seed, at most N "
+            "times.",
+        ),
+    ] = 0
+
     def grid(self, recipes: Recipes, runtime: Runtime) -> Grid:
         """Return the runs that these options ask for.
 
@@ -282,6 +292,7 @@ class ExperimentOptions(EncoderOptions):
             oracle=self.oracle,
             translation=self.translation(),
             few_shot=FewShot.of(self.few_shot, tuple(self.set_few_shot or ())),
+            retries=self.retries,
         )
 
 

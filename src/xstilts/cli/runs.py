@@ -62,7 +62,7 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
 
     For a study file, see `plan FILE.py --help`.
     """
-    from xstilts.experiments import preflight
+    from xstilts.experiments import preflight, retries
     from xstilts.experiments.grid import feasible
     from xstilts.planning import memory_fit
     from xstilts.runtime import progress
@@ -72,7 +72,8 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
     machine = runtime.runtime()
     grid = experiment.grid(recipes.recipes(), machine)
     with progress.shown():
-        stages = (feasible(grid, machine) if experiment.suite else grid).stages(machine)
+        grid = (feasible(grid, machine) if experiment.suite else grid).resolved(machine)
+        stages = grid.stages(machine)
     preflight.check(stages, machine)
     missing = build.missing(tuple(stages), machine)
     screen, counts = console(), _counts(stages, missing)
@@ -84,6 +85,10 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
     seconds = query.expected_seconds(machine.store, missing)
     time = "unknown: this store has no finished stage of some of these functions" if seconds is None else _time(seconds)
     screen.print(f"expected time with one worker, from the finished stages of this store: {time}", highlight=False)
+    absent = {stage.key for stage in missing}
+    repeats = sum(left for stage, left in grid.trainings(machine.data).items() if stage.key in absent)
+    if repeats:
+        screen.print(f"{retries.rule(grid.retries)}: at most {counted(repeats, 'training')} more", highlight=False)
     memory = list(memory_fit.lines(missing, machine))
     for line in memory:
         screen.print(f"  memory  {line}", highlight=False, soft_wrap=True)
@@ -92,6 +97,7 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
             "stages": counts,
             "to_do": [{"label": stage.label, "key": stage.key} for stage in missing],
             "expected_seconds": seconds,
+            "repeats": repeats,
             "memory": memory,
         }
     )
@@ -161,6 +167,8 @@ def submit(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runti
 
     machine = runtime.runtime()
     grid = experiment.grid(recipes.recipes(), machine)
+    if grid.retries:
+        raise InputError("a submission takes each training as it ends: leave --retries out")
     if not experiment.suite or not out:
         raise InputError("a submission needs --suite, xtreme or xtreme-r, and --out, the folder to write to")
     suite = metrics.suite(experiment.suite)

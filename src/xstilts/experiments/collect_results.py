@@ -207,6 +207,7 @@ def _of_run(label: str, setting: str, run: Run, machine: Runtime) -> Iterator[Re
         (EARLIER if phase.role == PRETRAINING else phase.role, *_read(phase.stage, machine))
         for phase in run.shared_phases()
     ]
+    repeated = tuple(stage.key for phase in run.shared_phases() for stage in phase.tries)
     for code, score in run.scores().items():
         # Those of few shots are the language's own.
         trainings = [(EARLIER if phase.role == PRETRAINING else phase.role, phase.stage) for phase in run.phases(code)]
@@ -225,6 +226,8 @@ def _of_run(label: str, setting: str, run: Run, machine: Runtime) -> Iterator[Re
             roles=(*(role for role, _ in trainings), PREDICT, SCORE),
             in_training_language=code in run.learned_in,
             repeats_training_data=run.repeats_training_data,
+            seeds_used=tuple(stage.arguments["seed"] for role, stage in trainings if role != EARLIER and repeated),
+            repeated=repeated,
             **measured([*behind, (PREDICT, *_read(predictions, machine))], folder, run.target.metric),
         )
 

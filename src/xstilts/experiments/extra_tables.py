@@ -394,7 +394,7 @@ class TriedRates:
             Title, columns, rows and note of the table.
         """
         seed = min((row.seed for row in table.rows), default=1)
-        used = {key for row in table.rows if row.seed == seed for key in row.keys}
+        used = {key for row in table.rows if row.seed == seed for key in (*row.keys, *row.repeated)}
         spare = {trial.keys: trial for trial in self.trials if not used.issuperset(trial.keys)}.values()
         seconds, flops = (sum(getattr(trial, name) or 0.0 for trial in spare) for name in ("seconds", "flops"))
         trainings = len({key for trial in spare for key in trial.keys} - used)

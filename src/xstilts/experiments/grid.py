@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from xstilts.errors import InputError
-from xstilts.experiments import preflight, snapshot_choice
+from xstilts.experiments import preflight, retries, snapshot_choice
 from xstilts.experiments.few_shot import FewShot
 from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, check_oracle, check_split
 from xstilts.experiments.score_table import BASELINE, ScoreTable, collect
@@ -26,10 +27,12 @@ from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.store import local_executor, names
+from xstilts.store.build import is_built
+from xstilts.store.local_executor import Unbuilt
 from xstilts.store.memo import memoising
-from xstilts.store.stage import Stage
+from xstilts.store.stage import Stage, generations, with_inputs
 from xstilts.tasks.base import Task, task
-from xstilts.training.combine import Averaging, averaging, check_members, composition
+from xstilts.training.combine import Averaging, averaging, check_members, composition, made_from
 
 Tasks = tuple[Task, ...]
 
@@ -56,6 +59,9 @@ class Grid:
         oracle: Among how many snapshots of target trainings development data choose, for a column of their own.
         translation: Training or test data that are translated in every run; None: none are.
         few_shot: A further training on few examples of each measured language.
+        retries: How often a training that ends no better than chance on development data of its training language is
+            repeated with another seed (`experiments.retries`).
+        collapsed: Keys of trainings that are known to have ended so, as `resolved` finds them in a store.
 
     Raises:
         InputError: Two settings have the same name, or masked-LM is given and no setting.
@@ -76,6 +82,8 @@ class Grid:
     oracle: int = 0
     translation: Translation | None = None
     few_shot: FewShot | None = None
+    retries: int = 0
+    collapsed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         check_split(self.split)
@@ -83,6 +91,7 @@ class Grid:
             raise InputError(f"seeds must be a whole number of 1 or more, not {self.seeds!r}: seeds are 1, 2, …")
         if self.seeds > MOST_SEEDS:
             raise InputError(f"{self.seeds} seeds are more than a grid can have: give {MOST_SEEDS} at most")
+        retries.check(self.retries, self.seeds)
         if self.mlm and not self.settings:
             raise InputError("masked-LM runs beside intermediate tasks, and there are none: give --intermediate")
         if self.combine and not self.settings:
@@ -123,6 +132,52 @@ class Grid:
             Runs, in the order of targets, settings (the baseline first) and seeds.
         """
         return (run for target in self.targets for runs in self.runs(target, data).values() for run in runs)
+
+    def trainings(self, data: Splits | Path | None = None) -> dict[Stage, int]:
+        """Return the trainings of all runs that can be repeated: all but pretraining and those on few shots.
+
+        Args:
+            data: Data folder, or splits, that the runs read.
+
+        Returns:
+            By training how often it may still be repeated.
+        """
+        phases = (phase for run in self.all_runs(data) for phase in run.shared_phases())
+        return {phase.stage: self.retries - len(phase.tries) for phase in phases if phase.role != names.PRETRAINING}
+
+    def resolved(self, machine: Runtime) -> Grid:
+        """Return the grid with those trainings in `collapsed` that the store says to have ended no better than chance.
+
+        Its runs have the trainings that repeat them, as far as they are declared. This is a pure function of the
+        finished trainings: builds that are killed and continued end in the same runs.
+
+        Args:
+            machine: Names the store and the data folder.
+        """
+        grid, keys = self, self.collapsed
+        while grid.retries:
+            with memoising():
+                trainings = grid.trainings(machine.data)
+            keys = keys | {stage.key for stage in trainings if retries.has_collapsed(stage, machine)}
+            if keys == grid.collapsed:
+                break
+            grid = replace(grid, collapsed=keys)
+        return grid
+
+    def due(self, machine: Runtime) -> list[Stage]:
+        """Return the trainings to build next where trainings may be repeated: those whose encoder is settled.
+
+        Args:
+            machine: Names the store and the data folder.
+
+        Returns:
+            Trainings that are not finished and go on from none that is not; none without retries.
+        """
+        if not self.retries:
+            return []
+        with memoising():
+            todo = dict.fromkeys(stage for stage in self.trainings(machine.data) if not is_built(stage, machine))
+        return [stage for stage in todo if todo.keys().isdisjoint(generations(stage, made_from)[:-1])]
 
     def score_stages(self, machine: Runtime) -> list[Stage]:
         """Return the stages of the scores of all runs.
@@ -199,10 +254,7 @@ class Grid:
         Raises:
             Unbuilt: Some could not be built; those that do not need them were.
         """
-        machine.torch_device()  # refuse a missing device before anything is built
-        stages = self.stages(machine)
-        preflight.check(stages, machine)
-        return local_executor.build_all(stages, machine, first=names.READ)
+        return build([self], machine)[1]
 
     def tables(self, machine: Runtime) -> list[ScoreTable]:
         """Return the score table of each target.
@@ -213,8 +265,9 @@ class Grid:
         Returns:
             The tables, in the order of the targets.
         """
+        grid = self.resolved(machine)
         with memoising():
-            return [collect(self.runs(target, machine.data), machine) for target in self.targets]
+            return [collect(grid.runs(target, machine.data), machine) for target in grid.targets]
 
     def _run(self, setting: Tasks, target: Task, seed: int, data: Splits | Path | None) -> Run:
         target_training_tasks = (
@@ -239,6 +292,8 @@ class Grid:
             self.few_shot,
             data,
             translation=self.translation,
+            retries=self.retries,
+            collapsed=self.collapsed,
         )
 
     def named(self, setting: Tasks) -> str:
@@ -253,6 +308,64 @@ class Grid:
     @property
     def _averaging(self) -> Averaging:
         return averaging(self.average, self.seeds)
+
+
+def build(grids: Sequence[Grid], machine: Runtime) -> tuple[tuple[Grid, ...], int]:
+    """Build the stages of grids that are not finished.
+
+    Args:
+        grids: The grids.
+        machine: Store, data folder, device and workers.
+
+    Returns:
+        The grids as their trainings decide them (`Grid.resolved`), and how many stages were built.
+
+    Raises:
+        Unbuilt: Some could not be built; those that do not need them were.
+    """
+    machine.torch_device()  # refuse a missing device before anything is built
+    stages = [stage for grid in grids for stage in grid.stages(machine)]
+    preflight.check(stages, machine)
+    built = 0
+    if any(grid.retries for grid in grids):  # data that cannot be read cost no training
+        read = [stage for stage in with_inputs(stages) if stage.work.name == names.READ and not stage.inputs]
+        built = local_executor.build_all(read, machine)
+        grids, trained = settle(grids, machine, local_executor.build_all)
+        built += trained
+        stages = [stage for grid in grids for stage in grid.stages(machine)]
+    return tuple(grids), built + local_executor.build_all(stages, machine, first=names.READ)
+
+
+def settle(
+    grids: Sequence[Grid], machine: Runtime, build: Callable[[list[Stage], Runtime], int]
+) -> tuple[tuple[Grid, ...], int]:
+    """Build trainings in rounds until none is to be repeated any more, and nothing that is made of them.
+
+    An intermediate training is settled before any target is trained on it. What fails is left to a later build of all
+    stages, which says so.
+
+    Args:
+        grids: Grids with retries, and others, of which nothing is built.
+        machine: Where and how to build.
+        build: Builds stages.
+
+    Returns:
+        The grids as their trainings decide them (`Grid.resolved`), and how many stages were built.
+
+    Raises:
+        StageError: The disk is full, or a worker process died.
+    """
+    built, failed = 0, set[Stage]()
+    while True:
+        grids = tuple(grid.resolved(machine) for grid in grids)
+        due = [stage for stage in dict.fromkeys(chain(*(grid.due(machine) for grid in grids))) if stage not in failed]
+        if not due:
+            return grids, built
+        try:
+            built += build(due, machine)
+        except Unbuilt as error:
+            built += error.built
+        failed |= {stage for stage in due if not is_built(stage, machine)}
 
 
 def targets_of(names: Sequence[str], suite: str | None) -> Tasks:

@@ -27,6 +27,7 @@ from xstilts.errors import InputError, did_you_mean
 from xstilts.evaluation.contamination import contamination
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
+from xstilts.experiments import retries
 from xstilts.experiments.few_shot import FewShot
 from xstilts.experiments.splits import Splits, splits_of
 from xstilts.experiments.translated_splits import TranslatedSplits, Translation
@@ -171,6 +172,7 @@ class Phase:
         recipe: The hyperparameters.
         stage: The training.
         model: What the next phase starts from: the stage, or the one that resets its layers or combines it with others.
+        tries: The trainings before it that ended no better than chance, which it repeats with another seed.
     """
 
     role: str
@@ -179,6 +181,7 @@ class Phase:
     recipe: Recipe
     stage: Stage
     model: Stage
+    tries: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,7 @@ class Run:
         intermediate: Tasks of the intermediate phase, trained on together; none in the baseline.
         target: The task that is measured.
         recipes: Recipes of both phases.
-        seed: Seed of every training of the run.
+        seed: Seed of every training of the run that is not repeated.
         target_training_tasks: Tasks that are trained on for the target, one after the other; None: those that the task
         names. mlm: Masked-LM mixed into the intermediate phase.
         split: Split that is measured; "validation" where the answers of "test" are withheld.
@@ -203,6 +206,8 @@ class Run:
         few_shot: A further training on few examples of each measured language, whose model predicts it alone.
         data: Data folder, or splits; None where no files are needed. No part of equality: stages hold what was read.
         translation: Training or test data that are translated; None: none are.
+        retries: How often a training that ends no better than chance is repeated with another seed (`retries`).
+        collapsed: Keys of trainings that are known to have ended so; others are taken as they are.
 
     Raises:
         InputError: The target has none of these languages, or cannot be trained on these tasks, or the
@@ -225,9 +230,12 @@ class Run:
     few_shot: FewShot | None = None
     data: Splits | Path | None = field(default=None, compare=False)
     translation: Translation | None = None
+    retries: int = 0
+    collapsed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         check_split(self.split)
+        retries.check(self.retries, self.seed)
         if self.translation:
             self.translation.check(self.target)
         if self.reset_layers and (not TRAINABLE.fullmatch(self.reset_layers) or self.reset_layers.startswith("lora")):
@@ -520,7 +528,7 @@ class Run:
             # The last training's weights are averaged, with heads that start from those of the first seed.
             last, composing = number == len(trainings), bool(self.combine) and role == INTERMEDIATE
             snapshots = max(average.last, self.oracle if role == TARGET else 0) if last else 0
-            head_seed = self.seed if last and seed != self.seed and not composing else None
+            head_seed = self.seed if last and average.seeds > 1 and not composing else None
             composed_of = [(task,) for task in tasks] if composing else [tasks]
             phase = [
                 self._phase(role, part, model, seed, head_seed=head_seed, snapshots=snapshots) for part in composed_of
@@ -549,8 +557,23 @@ class Run:
         if role == INTERMEDIATE and self.mlm:
             training_sets += (_masked_lm_set(self.mlm, self.splits),)
         batch_schedule.shares((1,) * len(tasks), recipe.sampling)  # refuse what does not fit the mix
-        stage = train(encoder, training_sets, recipe, seed, head_seed)
-        return Phase(role, tasks, training_sets, recipe, stage, stage)
+        *tries, stage = self._tries(encoder, training_sets, recipe, seed, head_seed)
+        return Phase(role, tasks, training_sets, recipe, stage, stage, tuple(tries))
+
+    def _tries(
+        self,
+        encoder: Encoder | Stage,
+        training_sets: tuple[TrainingSet, ...],
+        recipe: Recipe,
+        seed: int,
+        head_seed: int | None,
+    ) -> list[Stage]:
+        """Return a training and those that repeat it, each of which takes the place of the one before."""
+        tries = list[Stage]()
+        while not tries or (tries[-1].key in self.collapsed and len(tries) <= self.retries):
+            own = retries.seed_of(seed, len(tries))
+            tries.append(train(encoder, training_sets, recipe, own, None if own == head_seed else head_seed))
+        return tries
 
     def _predictions(self, codes: Sequence[str]) -> dict[str, Stage]:
         return {code: self._predict(self.split, code) for code in codes}

@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -169,6 +170,7 @@ def collect(runs: Mapping[str, list[Run]], machine: Runtime) -> ScoreTable:
     notes = (*_averages(first), *_shots(first), *_notes(first, machine), *_contaminated(runs, machine))
     english = first.target.trained_in[0]
     layer = read_score(folder_of(next(iter(first.scores().values())), machine)).get("fixed_layer")
+    notes += tuple(dict.fromkeys(chain.from_iterable(_repeated(run) for seeds in runs.values() for run in seeds)))
     shots = first.few_shot.text if first.few_shot else ""
     return ScoreTable(first.target.name, first.target.metric, languages, english, columns, missing, notes, layer, shots)
 
@@ -194,6 +196,14 @@ def _collapsed(run: Run, machine: Runtime) -> list[str]:
         dev = manifest.read(folder_of(phase.stage, machine))["record"].get("dev", {})
         collapsed += [phase.stage.label] if any(task["collapsed"] for task in dev.values()) else []
     return collapsed
+
+
+def _repeated(run: Run) -> Iterable[str]:
+    """Yield which trainings of a run ended no better than chance and were repeated with another seed."""
+    for phase in run.shared_phases():
+        if phase.tries:
+            seeds = ", then ".join(str(stage.arguments["seed"]) for stage in (*phase.tries[1:], phase.stage))
+            yield f"no better than chance, and repeated with seed {seeds}: {phase.tries[0].label}"
 
 
 def _averages(run: Run) -> Iterable[str]:

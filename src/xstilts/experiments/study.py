@@ -39,7 +39,7 @@ from xstilts.claims.results_table import COSTS, Result, ResultsTable
 from xstilts.errors import InputError
 from xstilts.experiments import collect_results, preflight
 from xstilts.experiments.extra_tables import ExtraTable, StageTable, TriedRate, TriedRates
-from xstilts.experiments.grid import Grid
+from xstilts.experiments.grid import Grid, settle
 from xstilts.experiments.run import Phase, Run
 from xstilts.experiments.splits import Splits
 from xstilts.models.naming import name_of
@@ -165,8 +165,8 @@ class Study:
         prepare: Commands that make what the study needs, to be run before it.
 
     Raises:
-        InputError: Two arms of one encoder have the same label, a choice is among arms that do not exist, or a claim
-            is about runs that no arm has.
+        InputError: Two arms of one encoder have the same label or two arms other numbers of retries, a choice is among
+            arms that do not exist, or a claim is about runs that no arm has.
     """
 
     question: str
@@ -181,8 +181,18 @@ class Study:
         labels = [(arm.label, name_of(arm.grid.encoder)) for arm in self.arms]
         if len(set(labels)) < len(labels):
             raise InputError(f"arms of one encoder need labels that differ: {', '.join(label for label, _ in labels)}")
+        if len(numbers := {arm.grid.retries for arm in self.arms}) > 1:
+            raise InputError(
+                "arms of one study repeat trainings by one rule: give every grid the same retries, not "
+                f"{listed(sorted(numbers))}"
+            )
         _refuse_choices(self.choices, self.arms)
         claim_validation.refuse(self.claims, self.settings())
+
+    @property
+    def retries(self) -> int:
+        """How often a training that ends no better than chance is repeated, the same in all arms."""
+        return self.arms[0].grid.retries if self.arms else 0
 
     def settings(self) -> dict[ArmSelector, tuple[str, ...]]:
         """Return the settings of all arms, also under the labels of choices, with the languages to be measured."""
@@ -342,7 +352,32 @@ def build(study: Study, machine: Runtime) -> int:
     """
     machine.torch_device()
     tried = _try(study, machine)
-    return tried + _build(tuned(study, machine).stages(machine), machine)
+    _, trained = settle([arm.grid for arm in tuned(study, machine).arms], machine, _build_with_inputs)
+    return tried + trained + _build(resolved(study, machine).stages(machine), machine)
+
+
+def _build_with_inputs(stages: Sequence[Stage], machine: Runtime) -> int:
+    return _build(with_inputs(stages), machine)
+
+
+def resolved(study: Study, machine: Runtime, partly: bool = True) -> Study:
+    """Return a study as the trainings in the store decide it: its learning rates, and which trainings are repeated.
+
+    Args:
+        study: The study.
+        machine: Names the store and the data folder.
+        partly: As for `tuned`.
+
+    Returns:
+        The study, with a further table of the rates that were tried.
+
+    Raises:
+        InputError: Trials have no development data to choose by.
+    """
+    study = tuned(study, machine, partly)
+    if not study.retries:
+        return study
+    return replace(study, arms=tuple(replace(arm, grid=arm.grid.resolved(machine)) for arm in study.arms))
 
 
 def tuned(study: Study, machine: Runtime, partly: bool = True) -> Study:
@@ -447,7 +482,7 @@ def table(study: Study, machine: Runtime, failed: Collection[str] = ()) -> Resul
     Returns:
         The table.
     """
-    study = tuned(study, machine)
+    study = resolved(study, machine)
     with memoising():
         rows = tuple(row for arm in study.arms for row in collect_results.rows(arm.label, arm.grid, machine, failed))
     return ResultsTable(rows + tuple(row for choice in study.choices for row in _chosen(choice, rows, failed)))
@@ -461,9 +496,10 @@ def write(table: ResultsTable, folder: Path) -> None:
         folder: The folder; made where it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    columns = [
-        item.name for item in fields(Result) if item.name not in ("examples", "costs", "roles", "at_fixed_layer")
-    ]
+    unwritten = ("examples", "costs", "roles", "at_fixed_layer", "seeds_used", "repeated")
+    columns = [item.name for item in fields(Result) if item.name not in unwritten]
+    if any(row.seeds_used for row in table.rows):
+        columns.insert(columns.index("seed") + 1, "seeds_used")
     with (folder / TABLE).open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
         lines.writerow([*columns, "score_at_fixed_layer", *COSTS])
@@ -555,5 +591,5 @@ def _chosen(
 
 def _cell(value: Any) -> Any:
     if isinstance(value, tuple):
-        return " ".join(value)
+        return " ".join(map(str, value))
     return "" if isinstance(value, float) and math.isnan(value) else value

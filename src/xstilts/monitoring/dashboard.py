@@ -72,7 +72,7 @@ def planned_stages(file: Path | None, scale: str, store: Path, data: Path | None
         from xstilts.experiments import study
 
         machine = Runtime(store, data)
-        return study.tuned(study.load(file, scale, encoder), machine, partly=False).stages(machine)
+        return study.resolved(study.load(file, scale, encoder), machine, partly=False).stages(machine)
     if not store.is_dir():
         raise InputError(f"no store {store}: give the folder that a run or a study has as --store")
     return ()

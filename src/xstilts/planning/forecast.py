@@ -24,7 +24,7 @@ from xstilts.cost import flops
 from xstilts.cost.activation_memory import Device
 from xstilts.data import held_out
 from xstilts.errors import InputError
-from xstilts.experiments import snapshot_choice
+from xstilts.experiments import retries, snapshot_choice
 from xstilts.experiments.run import Phase, Run
 from xstilts.experiments.splits import NamedSplits
 from xstilts.experiments.study import Study
@@ -229,6 +229,7 @@ class Forecast:
         sizes: The sizes of the data that the FLOPs rest on.
         held_out: Which training examples become development data, by task: sentences.
         trials: What the choice of learning rates takes beyond the runs: a sentence, "" where nothing is chosen.
+        repeats: What repeated trainings may take beyond the runs: a sentence, "" where none is repeated.
     """
 
     gpu: Gpu
@@ -238,6 +239,7 @@ class Forecast:
     sizes: tuple[Size, ...]
     held_out: tuple[str, ...] = ()
     trials: str = ""
+    repeats: str = ""
 
     def encoder_sizes(self) -> dict[str, float]:
         """Return the parameters of each arm's encoder by name, as far as they are known."""
@@ -295,8 +297,9 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
     total = replace(_sum("the study", "", every, estimator), runs=len(runs_of_arms))
     spare = set(_stages(trial for tried in trials for trial in tried)) - set(_stages(runs_of_arms))
     chosen = _trials(_plan(sorted(spare, key=lambda stage: stage.key), (), estimator), gpu) if spare else ""
+    repeats = _repeats(study, splits, estimator, gpu) if study.retries else ""
     held_out_parts = tuple(dict.fromkeys(part for planned in naive for part in estimator.held_out(planned)))
-    return Forecast(gpu, lines, tuple(sums), total, estimator.sizes(), held_out_parts, chosen)
+    return Forecast(gpu, lines, tuple(sums), total, estimator.sizes(), held_out_parts, chosen, repeats)
 
 
 def planned(run: Run) -> PlannedRun:
@@ -521,6 +524,15 @@ def _trials(spare: Plan, gpu: Gpu) -> str:
         "arms choose their learning rates on development data, with one seed and no target; trainings that nothing "
         f"else uses: {spare.trainings:,}, {unknown}{gpu.hours(spare.flops):,.3g} GPU-hours"
     )
+
+
+def _repeats(study: Study, splits: NamedSplits, estimator: _Estimator, gpu: Gpu) -> str:
+    """Return what trainings may take at most that repeat others which end no better than chance, in a sentence."""
+    with memoising():
+        left = {stage: count for arm in study.arms for stage, count in arm.planned().grid.trainings(splits).items()}
+    most = _plan([stage for stage, count in left.items() for _ in range(count)], (), estimator)
+    hours = f"{'at least ' if most.unknown else ''}{gpu.hours(most.flops):,.3g} GPU-hours"
+    return f"{retries.rule(study.retries)}: at most {most.trainings:,} further trainings, {hours} for all of them"
 
 
 def _once(values: Iterable[T]) -> list[T]:

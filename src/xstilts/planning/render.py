@@ -145,6 +145,7 @@ def to_json(forecast: Forecast) -> dict[str, Any]:
         "sizes": [asdict(size) for size in forecast.sizes],
         "held_out": list(forecast.held_out),
         "trials": forecast.trials,
+        "repeats": forecast.repeats,
         "notes": list(notes(forecast.gpu)),
     }
 
@@ -224,7 +225,7 @@ def _remarks(forecast: Forecast) -> Iterator[str]:
     for encoder, why in dict.fromkeys((name_of(line.configuration.encoder), line.why) for line in forecast.lines):
         if why:
             yield f"  not known of {encoder}: {why}"
-    yield from (f"  {sentence}" for sentence in (*forecast.held_out, forecast.trials) if sentence)
+    yield from (f"  {sentence}" for sentence in (*forecast.held_out, forecast.trials, forecast.repeats) if sentence)
 
 
 def _misfits(forecast: Forecast) -> Iterator[str]:

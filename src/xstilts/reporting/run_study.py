@@ -62,7 +62,7 @@ def run_study(file: Path, scale: str, machine: Runtime, out: Path, encoder: str 
     study = studies.load(file, scale, encoder)
     built, error = studies.attempt(study, machine)
     reasons = error.reasons if error else {}
-    study = studies.tuned(study, machine)
+    study = studies.resolved(study, machine)
     table = studies.table(study, machine, reasons)
     if error and not table.rows:
         raise error

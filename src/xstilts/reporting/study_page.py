@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.claims.claim import COMPARED, LEVEL
+from xstilts.experiments import retries
 from xstilts.reporting import charts, study_report
 from xstilts.reporting.charts import label, strip, varying
 from xstilts.reporting.page import Listing, Page, Section, VerdictView, save
@@ -383,8 +384,46 @@ def _remarks(report: Json) -> Section:
     blocks: list[TableView | Listing] = []
     if rows:
         blocks.append(TableView("collapsed", "No better than chance", ("training", "why"), rows))
+    if report.get("repeated"):
+        blocks.append(_repeated(report))
     blocks += [Listing(title, tuple(report[name])) for name, title in REMARKS.items() if report.get(name)]
     return Section("remarks", "What did not go as planned", tuple(blocks))
+
+
+def _repeated(report: Json) -> TableView:
+    """Return the trainings that were repeated with another seed, a row for each try."""
+    entries, rows = report["repeated"], []
+    for entry in entries:
+        for number, tried in enumerate(entry["tries"], 1):
+            scores, chances = (
+                "; ".join(f"{name} {task[figure]:.1f}" for name, task in tried["dev"].items())
+                for figure in ("score", "chance")
+            )
+            rows.append(
+                (
+                    *_cells(entry, ("training", "encoder", "recipe")),
+                    tables.count(entry["seed"]),
+                    tables.count(number),
+                    Cell(str(tried["seed"]), tried["seed"], (tried["key"],)),
+                    Cell(scores),
+                    Cell(chances),
+                    tables.duration(tried["seconds"]),
+                    Cell("no better than chance" if tried["collapsed"] else "above chance"),
+                    Cell("yes" if number == len(entry["tries"]) else "no"),
+                )
+            )
+    further = sum(len(entry["tries"]) - 1 for entry in entries)
+    last = sum(entry["tries"][-1]["collapsed"] for entry in entries)
+    note = (
+        f"{text.counted(len(entries), 'training')} repeated, {text.counted(further, 'further try', 'further tries')}; "
+        f"{last} no better than chance in the last one too, which stays. Rule, declared beforehand: "
+        f"{retries.rule(report.get('retries', 0))}. No test data are looked at. Tables and pairs keep the nominal seed."
+    )
+    first = ("training", "encoder", "recipe", "nominal seed", "try", "seed used")
+    columns = (*first, "development score", "chance", "time", "outcome", "kept")
+    return _without_empty_columns(
+        TableView("repeated", "Repeated with another seed", columns, tuple(rows), note, folded=False)
+    )
 
 
 def _limits(report: Json) -> Section:

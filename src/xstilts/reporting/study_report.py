@@ -29,6 +29,7 @@ from xstilts.claims.results_table import Missing, Result, ResultsTable
 from xstilts.data.languages import Language, codes, language
 from xstilts.errors import InputError
 from xstilts.evaluation import contamination
+from xstilts.experiments import retries
 from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, TARGET
 from xstilts.experiments.extra_tables import ExtraTable, PairedTests, StageTable
 from xstilts.experiments.study import DevSelectedTask, Study, chosen, chosen_tasks
@@ -62,6 +63,7 @@ MEMBERS = {  # what the pages need of each entry of a report's lists
     "scalings": ("figure", "points", "exponent", "low", "high"),
     "extras": ("title", "columns", "rows"),
     "collapsed": ("stage", "why"),
+    "repeated": ("training", "role", "seed", "tries"),
 }
 
 
@@ -222,6 +224,7 @@ def build_report(
         "repaired": _repaired(records, machine),
         "shared": sorted(_contaminated(study, machine)),
         "limits": list(study.limits),
+        **({"retries": study.retries} if study.retries else {}),
         "reproduce": {
             "commands": [*study.prepare, *filter(None, (origin.command, origin.check))],
             **derived["reproduce"],
@@ -255,7 +258,8 @@ def derived_sections(table: ResultsTable, verdicts: Sequence[Verdict], records: 
         "costs": list(costs(table)),
         "curves": list(curves(table, records)),
         "scalings": list(scalings((verdict.claim for verdict in verdicts), table)),
-        "collapsed": list(_collapsed(records)),
+        "collapsed": list(_collapsed(table, records)),
+        "repeated": list(_repeated(table, records)),
         "missing": [
             f"{verdict['sentence']}: {verdict['why']}" for verdict in verdicts_json if verdict["status"] == "untested"
         ],
@@ -272,7 +276,8 @@ def row_json(row: Result) -> Json:
     Returns:
         The JSON object; `verification.stage_integrity.result_of` reverses it.
     """
-    values = {name: value for name, value in vars(row).items() if name not in NOT_WRITTEN}
+    unwritten = NOT_WRITTEN if row.repeated else (*NOT_WRITTEN, "seeds_used", "repeated")
+    values = {name: value for name, value in vars(row).items() if name not in unwritten}
     return values | {"costs": row.costs} if row.costs else values
 
 
@@ -297,7 +302,7 @@ def stage_json(record: Json) -> Json:
 
 def _records(table: ResultsTable, machine: Runtime) -> dict[str, Json]:
     """Return the manifests of all stages behind a table, by key."""
-    keys = {key for row in table.rows for key in row.keys}
+    keys = {key for row in table.rows for key in (*row.keys, *row.repeated)}
     folders = {folder.name.rpartition("-")[2]: folder for folder in machine.store.iterdir()}
     return {key: manifest.read(folders[key]) | {"folder": folders[key]} for key in sorted(keys)}
 
@@ -728,12 +733,45 @@ def _top_family(language: Language) -> str:
     return language.family.partition(":")[0]
 
 
-def _collapsed(records: Records) -> Iterator[Json]:
+def _collapsed(table: ResultsTable, records: Records) -> Iterator[Json]:
+    behind = {key for row in table.rows for key in row.keys}
     for key, record in records.items():
         for name, task in record["record"].get("dev", {}).items():
-            if task["collapsed"]:
+            if task["collapsed"] and key in behind:
                 why = f"{name} ended at {task['score']:.1f} on development data, where chance is {task['chance']:.1f}"
                 yield {"stage": f"{record['label']}-{key}", "key": key, "why": why}
+
+
+def _repeated(table: ResultsTable, records: Records) -> Iterator[Json]:
+    """Yield each training that repeats others, once, with all its tries: the last one is behind the results."""
+    yielded: set[str] = set()
+    for row in (row for row in table.rows if row.repeated):
+        for role, key in zip(row.roles, row.keys, strict=True):
+            if role not in (INTERMEDIATE, TARGET) or key in yielded:
+                continue
+            earlier = [earlier for earlier in retries.earlier_keys(records[key]) if earlier in row.repeated]
+            if not earlier:
+                continue
+            yielded.add(key)
+            task = records[key]["label"].removeprefix("train-").rpartition("-seed")[0]
+            yield {
+                "training": f"{task} after {row.intermediate}" if role == TARGET else task,
+                "role": role,
+                "encoder": row.encoder,
+                "recipe": row.recipe,
+                "seed": retries.first_seed(records[key]["arguments"]["seed"]),
+                "tries": [_try(tried, records[tried]) for tried in (*earlier, key)],
+            }
+
+
+def _try(key: str, record: Json) -> Json:
+    return {
+        "key": key,
+        "seed": record["arguments"]["seed"],
+        "dev": record["record"].get("dev") or {},
+        "collapsed": retries.is_collapsed(record),
+        "seconds": (record["record"].get("cost") or {}).get("seconds"),
+    }
 
 
 def _repaired(records: Records, machine: Runtime) -> list[str]:

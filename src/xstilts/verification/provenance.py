@@ -16,6 +16,7 @@ from typing import Any
 
 from xstilts import formats
 from xstilts.errors import InputError
+from xstilts.experiments import retries as retry_rule
 from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, SCORE, TARGET
 from xstilts.models.encoder import SANDBOX
 from xstilts.models.naming import called
@@ -49,7 +50,8 @@ def faults(report: Json, stages: StoredStages) -> Iterator[tuple[str, Fault]]:
         if not stages.fault(key) and (why := _manifest_fault(key, stages)):
             yield key, Fault("changed", why)
     for row in report["rows"]:
-        if not any(stages.fault(key) for key in row["keys"]) and (why := _row_fault(row, stages)):
+        keys = (*row["keys"], *row.get("repeated", ()))
+        if not any(map(stages.fault, keys)) and (why := _row_fault(row, stages, report.get("retries", 0))):
             yield row["keys"][-1], Fault("changed", why)
 
 
@@ -68,11 +70,11 @@ def _manifest_fault(key: str, stages: StoredStages) -> str:
     return f"the record of {name} has another {', '.join(wrong)} than the report" if wrong else ""
 
 
-def _row_fault(row: Json, stages: StoredStages) -> str:
+def _row_fault(row: Json, stages: StoredStages, retries: int) -> str:
     """Return how a row contradicts its stages; "" where it does not."""
     key = row["keys"][-1]
     try:
-        recomputed = derived_fields(row, stages)
+        recomputed = derived_fields(row, stages, retries)
         stored = to_json(row_json(stages.row(row)))
         wrong = _wrong(row, recomputed) or _wrong(
             row, {name: stored[name] for name in stored if _is_written(name, row)}
@@ -95,20 +97,22 @@ def _wrong(written: Json, recomputed: Json) -> list[str]:
     return [name for name, value in recomputed.items() if not is_same(written.get(name, ABSENT), value)]
 
 
-def derived_fields(row: Json, stages: StoredStages) -> dict[str, Any]:
+def derived_fields(row: Json, stages: StoredStages, retries: int = 0) -> dict[str, Any]:
     """Recompute the fields of a row from the manifests of its stages.
 
     Args:
         row: The row as the report has it. Its roles are believed as far as they are possible: which trainings are the
             study's own does not follow from the manifests.
         stages: The stages in the store.
+        retries: How often the study repeats a training that ends no better than chance.
 
     Returns:
         The fields that follow from the manifests.
 
     Raises:
         KeyError: A stage is not in the store, or its manifest lacks a part.
-        ValueError: The stages are no chain from a score to an encoder, or cannot have the row's roles.
+        ValueError: The stages are no chain from a score to an encoder, cannot have the row's roles, or a training was
+            repeated, or not repeated, against the study's rule.
     """
     key = row["keys"][-1]
     score = stages.record(key)["arguments"]
@@ -125,7 +129,8 @@ def derived_fields(row: Json, stages: StoredStages) -> dict[str, Any]:
     own = [training for training, role in zip(trainings, roles, strict=True) if role != EARLIER]
     intermediate = [training for training, role in zip(trainings, roles, strict=True) if role == INTERMEDIATE]
     target = [training for training, role in zip(trainings, roles, strict=True) if role == TARGET]
-    seeds = {training["seed"] for training in own} or {row["seed"]}
+    first_seed = retry_rule.first_seed if retries else int
+    seeds = {first_seed(training["seed"]) for training in own} or {row["seed"]}
     seeds = {min(seeds)} if averaged else seeds
     fields = {
         "target": data["task"],
@@ -140,12 +145,42 @@ def derived_fields(row: Json, stages: StoredStages) -> dict[str, Any]:
         "keys": [*chain, score["predictions"]["stage"], key],
         "roles": [*roles, PREDICT, SCORE],
     }
+    repeated = _repeated([key for key, role in zip(chain, roles, strict=True) if role != EARLIER], stages, retries)
+    if repeated or row.get("repeated"):
+        fields["repeated"], fields["seeds_used"] = repeated, [training["seed"] for training in own]
     if "in_training_language" in row:  # which older reports lack
         fields["in_training_language"] = data["language"] in _training_languages(target, stages)
     if "repeats_training_data" in row:
         own = [_data_names(trainings, stages) for trainings in (intermediate, target)]
         fields["repeats_training_data"] = bool(own[0] & own[1])
     return fields
+
+
+def _repeated(trainings: list[str], stages: StoredStages, retries: int) -> list[str]:
+    """Return the keys of the trainings that others repeat.
+
+    Args:
+        trainings: The keys of a run's own trainings.
+        stages: The stages in the store.
+        retries: How often a training is repeated.
+
+    Raises:
+        ValueError: A training was repeated, or not repeated, against the rule.
+    """
+    repeated = []
+    for key in trainings if retries else ():
+        record = stages.record(key)
+        earlier = list(retry_rule.earlier_keys(record))
+        for tried in earlier:
+            if tried not in stages.finished or not retry_rule.is_collapsed(stages.record(tried)):
+                raise ValueError(f"{record['label']}-{key} repeats {tried}, which did not end at chance")
+        judged = not any(given.get("shots") for given in record["arguments"]["lessons"])
+        if judged and len(earlier) < retries and retry_rule.is_collapsed(record):
+            raise ValueError(f"{record['label']}-{key} ended no better than chance and was not repeated")
+        if len(earlier) > retries:
+            raise ValueError(f"{record['label']}-{key} was repeated more than {retries} times")
+        repeated += earlier
+    return repeated
 
 
 def _data_names(trainings: list[Json], stages: StoredStages) -> set[str]:

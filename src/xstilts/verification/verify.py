@@ -47,10 +47,12 @@ SECTIONS = {
     "curves": "The learning curves are those that were recorded",
     "scalings": "The growth with size follows from the predictions",
     "collapsed": "The trainings that ended no better than chance are named",
+    "repeated": "The trainings that were repeated are those that ended no better than chance",
     "missing": "The claims that could not be measured are named",
     "reproduce": "The versions and devices are those that were recorded",
     "extras": "The further tests of gains follow from the predictions",
 }
+LATER_SECTIONS = ("repeated",)  # which older reports lack
 REST = "The rest of the report follows from its stages"
 
 
@@ -169,7 +171,8 @@ class Recomputed:
 def _recompute(
     report: Json, written_claims: Sequence[Claim], stages: StoredStages, verdicts_only: bool = False
 ) -> Recomputed:
-    keys = dict.fromkeys([*stages.stages, *(key for row in report["rows"] for key in row["keys"])])
+    of_rows = (key for row in report["rows"] for key in (*row["keys"], *row.get("repeated", ())))
+    keys = dict.fromkeys([*stages.stages, *of_rows])
     faults = {key: fault for key in keys if (fault := stages.fault(key))}
     table = ResultsTable(tuple(stages.row(row) for row in report["rows"]))
     behind = _stages_behind(report, written_claims, faults.keys())
@@ -276,7 +279,7 @@ def _add_sections(
     written: dict[str, Any],
 ) -> None:
     """Add all sections, recomputed and as written; the stages must be without faults."""
-    keys = sorted({key for row in table.rows for key in row.keys})
+    keys = sorted({key for row in table.rows for key in (*row.keys, *row.repeated)})
     records = {key: stages.record(key) | {"folder": stages.folder(key)} for key in keys}
     recomputed = to_json(study_report.derived_sections(table, verdicts, records))
     # Of the tables that a study may add, those that follow from the claims can be recomputed; they are found by title.
@@ -288,8 +291,8 @@ def _add_sections(
             written[name] = [extra for extra in report.get(name, ()) if extra.get("title") in titles][: len(tests)]
         else:
             parts[name] = recomputed[name]
-            if name in report:
-                written[name] = report[name]
+            if name in report or name in LATER_SECTIONS:
+                written[name] = report.get(name, [])
     # The commands are the user's own, and reports may lack what later versions record.
     written["reproduce"] = {
         name: report["reproduce"][name] for name in parts["reproduce"] if name in report["reproduce"]
@@ -385,6 +388,7 @@ def _study_check(report: Json, written_claims: Sequence[Claim]) -> Iterator[Chec
             "question": question,
             "about": about.strip(),
             "limits": list(study.limits),
+            **({"retries": study.retries} if study.retries or "retries" in report else {}),
             "claims": [_claim_json(claim) for claim in study.claims],
         }
         written = {name: report[name] for name in expected if name in report}
