@@ -25,6 +25,7 @@ from xstilts.cli.options import (
     StudyFile,
     TaskFolders,
     Threads,
+    Workers,
     complete_tasks,
     grouped,
 )
@@ -101,12 +102,7 @@ def study(
     tasks: TaskFolders = None,
     store: Store = Path("work"),
     device: Device = "auto",
-    workers: Annotated[
-        int,
-        typer.Option(
-            min=0, metavar="N", help="Processes that build stages in parallel; 0: two on a CPU, one on a GPU."
-        ),
-    ] = 0,
+    workers: Workers = 0,
     threads: Threads = 0,
     resume: Resume = False,
 ) -> None:
