@@ -88,8 +88,8 @@ PREFIX_ROWS = (
 PRODUCTS = (
     "{encoder}, batches of 32, one thread, processor time: what torch's matrix products reach alone (`bare`: those of "
     "the step, with the same shapes and layouts, attention's among them) and with everything else that a step does. "
-    "`passes` are the step's forward and backward passes, `step` has clipping and AdamW too. Padding is the only waste: "
-    "a batch on a CPU is padded and not packed."
+    "`passes` are the step's forward and backward passes, `step` has clipping and AdamW too. Padding is the only "
+    "waste: a batch on a CPU is padded and not packed."
 )
 
 
