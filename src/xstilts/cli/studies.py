@@ -16,6 +16,7 @@ from xstilts.cli.options import (
     EncoderOptions,
     JsonFile,
     MaxTokensPerPass,
+    Precision,
     RecipeOptions,
     Recompute,
     Resume,
@@ -104,6 +105,7 @@ def study(
     device: Device = "auto",
     workers: Workers = 0,
     threads: Threads = 0,
+    precision: Precision = "auto",
     resume: Resume = False,
 ) -> None:
     """Run a study, print the verdict on each claim and write a report; exit code 1 where an arm could not be built."""
@@ -113,7 +115,17 @@ def study(
     from xstilts.api import run_study
     from xstilts.runtime.console import console, result
 
-    finished = run_study(file, scale, out, data=data, store=store, device=device, workers=workers, threads=threads)
+    finished = run_study(
+        file,
+        scale,
+        out,
+        data=data,
+        store=store,
+        device=device,
+        workers=workers,
+        threads=threads,
+        precision=precision,
+    )
     console().print(finished)
     verdicts = [
         {"claim": verdict.claim.sentence, "verdict": verdict.status, "why": verdict.why}

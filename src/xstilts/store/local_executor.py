@@ -120,8 +120,8 @@ def _remark_on_other_work() -> None:
 def _suited_workers(todo: Sequence[Stage], machine: Runtime) -> int:
     """Return how many processes build stages side by side: on a CPU one a core, if trainings and memory suffice.
 
-    One thread each takes more steps than all cores at one step after another; but where trainings wait for each other,
-    one process with all threads is faster.
+    Processes with a thread each share no work and never wait for each other; where trainings follow each other, only
+    one process with all threads uses the cores.
 
     Args:
         todo: The stages to be built, inputs first.
