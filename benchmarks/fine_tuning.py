@@ -51,7 +51,7 @@ def main() -> None:
 def options() -> argparse.Namespace:
     """Return the options of the command line; by default of XLM-R base."""
     parser, quick = sides.options(__doc__.splitlines()[0], steps=2, rounds=1, batch=4)
-    parser.add_argument("--lengths", choices=list(SHAPES), default="xnli", help="like those of which data set")
+    parser.add_argument("--lengths", choices=["xnli", "squad"], default="xnli", help="like those of which data set")
     parser.add_argument("--steps", type=int, default=20, help="steps a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=32)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -32,7 +34,7 @@ from xstilts.training.batch_schedule import schedule
 from xstilts.training.frozen_layer_cache import NOTHING, cached_states
 from xstilts.training.optimizer import make_optimizer, prepare, suited
 from xstilts.training.recipe import Recipe
-from xstilts.training.step import Stepper
+from xstilts.training.step import PreparedStep, Stepper
 from xstilts.training.training_set import EncodedTrainingSet, TrainingSet
 
 TASK = "toy"
@@ -51,6 +53,7 @@ class Shape:
 
 # XNLI's pairs: lognormal, mean 38. SQuAD v1.1's windows of 384 pieces, 128 apart: every twentieth of the lengths of a
 # part of its training set (`squad_small`, 6,555 windows, mean 172), with 1.3 pieces a word as XLM-R has in English.
+# UD English-EWT's sentences (mean 25) and SNLI's pairs (mean 34), as XLM-R's tokenizer cuts them: every twentieth too.
 MEAN, SPREAD = 38, 0.45
 SHAPES = {
     "xnli": Shape("classification", ("a", "b", "c"), 128, "accuracy"),
@@ -60,6 +63,20 @@ SHAPES = {
         384,
         "squad",
         (40, 87, 109, 119, 125, 131, 135, 141, 146, 151, 158, 166, 174, 183, 191, 202, 215, 234, 260, 296, 384),
+    ),
+    "udpos": Shape(
+        "token_classification",
+        tuple(f"T{number}" for number in range(17)),
+        128,
+        "accuracy",
+        (3, 6, 8, 10, 11, 13, 15, 17, 18, 20, 22, 24, 26, 28, 31, 33, 37, 41, 47, 55, 128),
+    ),
+    "snli": Shape(
+        "classification",
+        ("a", "b", "c"),
+        128,
+        "accuracy",
+        (12, 21, 23, 24, 26, 27, 28, 29, 30, 31, 32, 33, 34, 36, 37, 39, 41, 44, 47, 52, 97),
     ),
 }
 
@@ -74,13 +91,17 @@ def lengths(name: str, count: int, random: np.random.Generator) -> Any:
 
 
 def units(asked: argparse.Namespace, count: int, seed: int) -> list[ModelInput]:
-    """Return examples of `--lengths`: random pieces with a random label, or with a random span."""
+    """Return examples of `--lengths`: random pieces with a random label, a random span, or a random tag a piece."""
     random, shape = np.random.default_rng(seed), SHAPES[asked.lengths]
     found = []
     for number, text in enumerate(texts(lengths(asked.lengths, count, random) - 2, asked.pieces, random)):
-        first = int(random.integers(1, len(text)))
-        span = [first, min(first + int(random.integers(10)), len(text))]
-        target = span if shape.format == "extractive_qa" else [int(random.integers(len(shape.labels)))]
+        if shape.format == "extractive_qa":
+            first = int(random.integers(1, len(text)))
+            target = [first, min(first + int(random.integers(10)), len(text))]
+        elif shape.format == "token_classification":
+            target = [-100, *random.integers(len(shape.labels), size=len(text)).tolist(), -100]
+        else:
+            target = [int(random.integers(len(shape.labels)))]
         found.append(ModelInput(number, (TOKENS.sequence(text),), np.array(target, dtype=np.int32)))
     return found
 
@@ -124,6 +145,25 @@ def fresh(asked: argparse.Namespace, format: str, labels: int, seed: int, **more
     network.backbone.get_input_embeddings().to("cpu")  # type: ignore[operator]
     attach(network, TASK, format, labels)
     return network
+
+
+@contextmanager
+def learner(asked: argparse.Namespace, machine: Runtime) -> Iterator[Stepper]:
+    """Make a network that learns batches of examples, to take steps with; it has the rows of all pieces."""
+    shape, recipe = SHAPES[asked.lengths], Recipe(batch_size=asked.batch)
+    network, shown = fresh(asked, shape.format, len(shape.labels), 0), units(asked, 40 * asked.batch, 0)
+    training_set = TrainingSet(TASK, shape.format, shape.labels, (), None, "")
+    encoded = EncodedTrainingSet(training_set, task_format(shape.format), shape.labels, shown, [0] * len(shown), [])
+    freeze(network, recipe.trainable)
+    with pruned_embeddings(network, every_token(asked), TOKENS):
+        yield Stepper(network, [encoded], TOKENS, recipe, machine, make_optimizer(network, recipe), 0)
+
+
+def steps_of(learner: Stepper, count: int) -> Iterator[PreparedStep]:
+    """Yield steps ready to be taken."""
+    sets = tuple(encoded.scheduled() for encoded in learner.training_sets)
+    for number, step in enumerate(schedule(sets, count, learner.recipe.batch_size, "proportional", 0)):
+        yield learner.prepare(number, step)
 
 
 def take(network: Network, course: Course) -> Taken:

@@ -85,6 +85,33 @@ PREFIX_ROWS = (
     Row("difference of the last losses", "difference_of_last_losses"),
 )
 
+PRODUCTS = (
+    "{encoder}, batches of 32, one thread, processor time: what torch's matrix products reach alone (`bare`: those of "
+    "the step, with the same shapes and layouts, attention's among them) and with everything else that a step does. "
+    "`passes` are the step's forward and backward passes, `step` has clipping and AdamW too. Padding is the only "
+    "waste: a batch on a CPU is padded and not packed."
+)
+
+
+def _products(least: float) -> tuple[Row, ...]:
+    rows = []
+    for name in ("udpos", "snli"):
+        rows += [
+            Row(f"{name}: passes, of `bare`", f"{name}_passes_of_bare_percent", "%", at_least=least),
+            Row(f"{name}: step, of `bare`", f"{name}_step_of_bare_percent", "%"),
+            *(
+                Row(f"{name}: `{side}`", f"{name}_{side}_gflops_per_second", "GFLOP/s")
+                for side in ("peak", "bare", "passes", "step")
+            ),
+            Row(f"{name}: step", f"{name}_tokens_per_second", "tokens/s"),
+            Row(f"{name}: in bf16, times as fast", f"{name}_bf16_times_as_fast", "×"),
+            Row(f"{name}: tokens of the step", f"{name}_tokens"),
+            Row(f"{name}: its passes", f"{name}_passes"),
+            Row(f"{name}: padding, of the tokens", f"{name}_padding_percent", "%"),
+        ]
+    return tuple(rows)
+
+
 CPU = (
     Part(
         "fine_tuning",
@@ -104,6 +131,54 @@ CPU = (
         _fine_tuning(1.5, None, memory=False),
         "--lengths squad",
         "--batch 8 --steps 3 --rounds 2",
+    ),
+    Part(
+        "matrix_products_small",
+        "Matrix products of a small encoder",
+        "matrix_products.py",
+        PRODUCTS.format(encoder="The shape of multilingual-e5-small (12 layers, width 384)"),
+        _products(60),
+        "--shape small",
+        "--rounds 5",
+        device=False,
+    ),
+    Part(
+        "matrix_products_base",
+        "Matrix products of XLM-R base",
+        "matrix_products.py",
+        PRODUCTS.format(encoder="The shape of XLM-R base (12 layers, width 768)"),
+        _products(60),
+        "--shape base",
+        "--rounds 3",
+        device=False,
+    ),
+    Part(
+        "threads",
+        "Threads and processes",
+        "threads.py",
+        "The shape of multilingual-e5-small, sentences of UD-POS, batches of 32: a process with a thread a core, whose "
+        "threads wait as OpenMP lets them (`spinning`) or as `xstilts` does (`sleeping`), alone and beside one process "
+        "that is busy; and one training after the other with all threads against a training a core with one thread "
+        "each. Seconds are those of the clock on the wall; the ratios hang on nothing else running.",
+        (
+            Row("beside a busy process: sleeping, times as fast", "sleeping_beside_times_as_fast", "×", at_least=1),
+            Row("alone: sleeping, times as fast", "sleeping_times_as_fast", "×"),
+            Row("a process a core, times as fast", "process_a_core_times_as_fast", "×", at_least=1),
+            *(
+                Row(name.replace("_", " "), f"{name}_seconds_a_step", "s a step")
+                for name in (
+                    "spinning",
+                    "sleeping",
+                    "spinning_beside",
+                    "sleeping_beside",
+                    "one_process",
+                    "process_a_core",
+                )
+            ),
+            Row("cores", "cores"),
+        ),
+        sizes="--steps 4 --rounds 3",
+        device=False,
     ),
     Part(
         "frozen_prefix", "Frozen layers", "frozen_prefix.py", PREFIX, PREFIX_ROWS, "--full", "--examples 64 --rounds 2"

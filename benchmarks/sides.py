@@ -27,7 +27,9 @@ from xstilts.models.tokenization import SpecialTokens, Tokenizer
 MIB = 1024
 SPECIAL = 5  # ids that no text has
 TOKENS = Tokenizer(SimpleNamespace(unk_token_id=3), SpecialTokens((0,), (2, 2), (2,), 1))
-LAYERS_AND_WIDTH = {"base": (12, 768), "large": (24, 1024), "xl": (36, 2560), "xxl": (48, 4096)}  # of XLM-R's
+# Of XLM-R's, and of the small encoders with its vocabulary (multilingual-e5-small, Multilingual-MiniLM-L12-H384).
+LAYERS_AND_WIDTH = {"small": (12, 384), "base": (12, 768), "large": (24, 1024), "xl": (36, 2560), "xxl": (48, 4096)}
+HEAD_WIDTH = {"small": 32, "xl": 80, "xxl": 128}  # of others 64
 TINY = {"layers": 1, "width": 64, "vocabulary": 3000, "pieces": 500}
 
 Figures = dict[str, Any]
@@ -60,12 +62,11 @@ def asked(parser: argparse.ArgumentParser, quick: Mapping[str, Any]) -> argparse
 def config(asked: argparse.Namespace, **more: Any) -> Any:
     """Return the shape of the encoder: XLM-R's, or XLM-R XL's, which has its norms before what they are for."""
     large = asked.shape in ("xl", "xxl")
-    head = 80 if asked.shape == "xl" else 128 if large else 64
     return (transformers.XLMRobertaXLConfig if large else transformers.XLMRobertaConfig)(
         vocab_size=asked.vocabulary,
         hidden_size=asked.width,
         num_hidden_layers=asked.layers,
-        num_attention_heads=max(1, asked.width // head),
+        num_attention_heads=max(1, asked.width // HEAD_WIDTH.get(asked.shape, 64)),
         intermediate_size=4 * asked.width,
         max_position_embeddings=514,
         type_vocab_size=1,

@@ -76,6 +76,13 @@ def silence() -> Iterator[None]:
     progress.listen(lambda event: None)
 
 
+@pytest.fixture(autouse=True)
+def one_idle_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let stages be built in this process where a test does not ask for workers, and no other work be remarked on."""
+    monkeypatch.setattr("xstilts.store.local_executor.usable_cores", lambda: 1)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0), raising=False)
+
+
 @pytest.fixture(scope="module")
 def few_examples() -> Iterator[None]:
     """Give every split of the sandbox's tasks a handful of examples, for tests to which their number does not matter."""

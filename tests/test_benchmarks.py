@@ -61,6 +61,8 @@ def ran(script: str, arguments: str, folder: Path, monkeypatch: pytest.MonkeyPat
         pytest.param("throughput.py", "", marks=pytest.mark.slow),
         ("throughput.py", "--shape xl --sides packed --trained lora:2"),
         pytest.param("throughput.py", "--shape xl --sides packed --optimiser adafactor:bf16", marks=pytest.mark.slow),
+        ("matrix_products.py", ""),
+        pytest.param("threads.py", "", marks=pytest.mark.slow),
         ("mining.py", ""),
         ("bulk_prediction.py", ""),
         pytest.param("token_cache.py", "", marks=pytest.mark.slow),
@@ -119,6 +121,22 @@ def test_all_sides_answer_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert max(evaluation[f"largest_difference_from_{side}"] for side in ("padded", "longest")) < 1e-5
     assert ran("retrieval.py", "", tmp_path, monkeypatch)["largest_difference"] < 1e-4
     assert ran("throughput.py", "", tmp_path, monkeypatch)["curves_apart_percent"] < 0.1
+
+
+def test_products_are_recorded_forward_and_backward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of two layers and of attention, and nothing else; computed again they have the same shapes."""
+    import torch
+
+    recorder_of = runpy.run_path(str(FOLDER / "matrix_products.py"))["Recorder"]
+    states = torch.randn(6, 4, requires_grad=True)
+    weight, bias = torch.randn(5, 4, requires_grad=True), torch.zeros(5, requires_grad=True)
+    with recorder_of() as recorder:
+        rows = torch.nn.functional.gelu(torch.nn.functional.linear(states, weight, bias))
+        scores = rows.view(2, 3, 5) @ rows.view(2, 3, 5).transpose(1, 2)
+        scores.softmax(-1).square().sum().backward()
+    assert recorder.flops == 3 * 2 * 6 * 4 * 5 + 3 * 2 * 2 * 3 * 3 * 5
+    assert len(recorder.products) == 6
+    recorder.replay()
 
 
 def test_windows_are_as_long_as_squads() -> None:

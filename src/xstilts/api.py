@@ -99,8 +99,8 @@ class RuntimeOptions(TypedDict, total=False):
         data: The data folder; by default the environment variable XSTILTS_DATA.
         store: The folder of results; by default XSTILTS_STORE, or the folder "work".
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
-        workers: Processes that build stages.
-        threads: Threads of each process.
+        workers: Processes that build stages; 0: on a CPU one a core, where trainings and memory suffice.
+        threads: Threads of each process; 0: all cores, or a share of them for each worker.
         max_tokens_per_pass: Most tokens of a pass, padding included; 0: as suits the device.
         precision: "auto", "fp32" or "bf16".
         packing: Whether sequences share rows instead of being padded: "auto", "on" or "off".
@@ -841,7 +841,7 @@ def run_study(
         out: Folder for the report; default: the file's name without ".py".
         encoder: A folder or hub id, instead of the encoder that the study takes at this scale.
         runtime: A `Runtime`, instead of the options below.
-        **options: Where and how to compute (`RuntimeOptions`); by default two workers on a CPU, one on a GPU.
+        **options: Where and how to compute (`RuntimeOptions`); by default one worker a core of a CPU, one on a GPU.
 
     Returns:
         The verdicts, the report's place and the results table. Arms that could not be built are named in `missing`.
@@ -851,8 +851,6 @@ def run_study(
         StageError: Nothing at all could be built.
     """
     machine = _runtime(runtime, {"workers": 0, **options})
-    if not machine.workers:
-        machine = replace(machine, workers=2 if machine.torch_device().type == "cpu" else 1)
     folder = Path(out if out is not None else Path(file).stem)
     with progress.shown():
         outcome = run_study_file(Path(file), scale, machine, folder, str(encoder))

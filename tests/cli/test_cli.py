@@ -125,7 +125,9 @@ def test_a_group_of_options_becomes_the_values_that_the_package_takes() -> None:
     recipes = RecipeOptions("small", ["steps=2"], ["epochs=1"], ["batch_size=4"]).recipes()
     assert recipes == Recipes("small", ("steps=2", "epochs=1"), ("steps=2", "batch_size=4"))
     options = RuntimeOptions(Path("data"), memory=80.0, compiled=True, allow_unexpected_data=True)
-    expected = Runtime(Path("work"), Path("data"), memory_gib=80.0, compiled=True, allow_unexpected_data=True)
+    expected = Runtime(
+        Path("work"), Path("data"), workers=0, memory_gib=80.0, compiled=True, allow_unexpected_data=True
+    )
     assert options.runtime() == expected
 
 

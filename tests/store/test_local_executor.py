@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from quick import first, parameters
 from xstilts.errors import InputError
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Runtime
+from xstilts.runtime.machine import WAITING, Runtime
 from xstilts.runtime.progress import Event
-from xstilts.store import names
+from xstilts.store import local_executor, names
 from xstilts.store.build import is_built, missing
 from xstilts.store.build_log import BuildLog
 from xstilts.store.local_executor import Unbuilt, _Side, build_all
@@ -69,6 +69,11 @@ def predicted(site: BuildContext, model: Stage, gold: Stage, name: str) -> None:
 @stage(name="scored", version=1, label=lambda predictions, gold: f"score-{predictions.label}")
 def scored(site: BuildContext, predictions: Stage, gold: Stage) -> None:
     noted(site, f"score-{predictions.label}")
+
+
+@stage(name="long", version=1, resumes=True, memory=lambda machine, name, gib, of=(): gib * 2**30)
+def long(site: BuildContext, name: str, gib: int, of: tuple[Stage, ...] = ()) -> None:
+    noted(site, " ".join([name, *(os.environ.get(waiting, "") for waiting in WAITING)]))
 
 
 def machine_at(folder: Path, workers: int) -> Runtime:
@@ -288,3 +293,65 @@ def test_an_error_says_whether_a_file_was_wrong(tmp_path: Path, how: str, worker
     with pytest.raises(Unbuilt) as ended:
         build_all([plain("fine"), reading(how), plain("last", of=(reading(how),))], machine_at(tmp_path, workers))
     assert ended.value.wrong_input is (how != "strange")
+
+
+# How many workers, where nobody says so.
+
+
+@pytest.mark.parametrize(
+    ("cores", "free", "side_by_side", "one_after_another", "workers"),
+    [
+        (1, 99, 5, 1, 1),
+        (2, 99, 5, 1, 2),
+        (4, 99, 3, 2, 3),
+        (4, 99, 1, 5, 1),
+        (4, 10, 3, 1, 2),
+        (4, 3, 3, 2, 1),
+        (4, 8, 3, 2, 2),
+    ],
+)
+def test_a_core_has_a_worker_where_trainings_and_memory_suffice(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+    free: int,
+    side_by_side: int,
+    one_after_another: int,
+    workers: int,
+) -> None:
+    """A training takes 4 GiB here; more than one follow each other for each of those that do not."""
+    monkeypatch.setattr(local_executor, "usable_cores", lambda: cores)
+    monkeypatch.setattr(local_executor, "available_memory_bytes", lambda: free * 2**30)
+    ends: list[Stage] = []
+    for number in range(side_by_side):
+        last = plain(f"data{number}")
+        for phase in range(one_after_another):
+            last = long(f"training{number}.{phase}", 4, (last,))
+        ends.append(predicted(last, plain("gold"), "en"))
+    machine = machine_at(tmp_path, 0)
+    assert local_executor._suited_workers(missing(tuple(ends), machine), machine) == workers
+
+
+def test_what_is_said_about_workers_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a number two processes train on two cores, and their threads sleep while they wait; with one, it holds."""
+    monkeypatch.setattr(local_executor, "usable_cores", lambda: 2)
+    for name in WAITING:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    build_all([long(name, 0) for name in "ab"], machine_at(tmp_path, 0))
+    lines = (tmp_path / "journal").read_text().splitlines()
+    assert len({line.split()[-1] for line in lines} - {str(os.getpid())}) >= 1
+    assert all(line.split()[1:-1] == [*WAITING.values()] for line in lines)
+    (tmp_path / "journal").unlink()
+    build_all([long(name, 0) for name in "cd"], machine_at(tmp_path, 1))
+    assert {line.split()[-1] for line in (tmp_path / "journal").read_text().splitlines()} == {str(os.getpid())}
+
+
+def test_other_work_is_remarked_on_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (250.0, 0.0, 0.0), raising=False)
+    local_executor._remark_on_other_work.cache_clear()
+    events: list[Event] = []
+    progress.listen(events.append)
+    for name in "ab":
+        build_all([plain(name)], machine_at(tmp_path, 1))
+    assert sum("the machine is busy: 250 processes" in event.label for event in events) == 1

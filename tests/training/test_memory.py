@@ -274,6 +274,22 @@ def test_an_encoder_that_is_not_here_is_not_guessed_at() -> None:
     assert "memory not known" in said("someone/something", 80)
 
 
+def main_memory(stage: Any) -> int:
+    """Return what a training says of the main memory that it takes."""
+    return int(stage.work.memory(Runtime(), **stage.arguments))
+
+
+def test_a_process_that_trains_takes_what_is_there_before_a_pass_and_its_libraries() -> None:
+    states = floor(configs.config_of(LARGE), Recipe(), "classification", 3).total
+    assert states < main_memory(promised(LARGE)) < states + 2 * GIB
+    head = main_memory(promised(LARGE, trainable="head"))
+    assert head < main_memory(promised(LARGE, optimizer="adamw8")) < main_memory(promised(LARGE))
+
+
+def test_the_main_memory_of_an_unknown_encoder_or_part_is_not_guessed() -> None:
+    assert main_memory(promised("someone/something")) == main_memory(promised(LARGE, trainable="layers:90")) == 0
+
+
 def test_a_wrong_part_to_train_is_told_in_the_plan() -> None:
     with pytest.raises(InputError, match="unknown trainable 'middle'"):
         said(LARGE, 80, trainable="middle")

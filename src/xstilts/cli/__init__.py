@@ -29,9 +29,10 @@ __all__ = ["PANELS", "PLAN_STUDY", "app", "main"]
 def main() -> None:
     """Run the command line: errors become one line on standard error and an exit code."""
     from xstilts.errors import InputError
-    from xstilts.runtime import signals
+    from xstilts.runtime import machine, signals
     from xstilts.store.stage import StageError
 
+    machine.let_threads_sleep()  # before torch is imported
     signals.raised()
     try:
         app()

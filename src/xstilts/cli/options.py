@@ -85,7 +85,14 @@ TaskFolders = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes that build stages in parallel.")]
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Processes that build stages in parallel; 0: on a CPU one a core, where trainings and memory suffice.",
+    ),
+]
 Threads = Annotated[
     int, typer.Option(min=0, metavar="N", help="Torch threads per process; 0: share the cores among the workers.")
 ]
@@ -329,7 +336,7 @@ class RuntimeOptions(OptionGroup):
     tasks: TaskFolders = None
     store: Store = Path("work")
     device: Device = "auto"
-    workers: Workers = 1
+    workers: Workers = 0
     threads: Threads = 0
     max_tokens_per_pass: MaxTokensPerPass = 0
     precision: Precision = "auto"

@@ -16,6 +16,7 @@ from xstilts.cli.options import (
     EncoderOptions,
     JsonFile,
     MaxTokensPerPass,
+    Precision,
     RecipeOptions,
     Recompute,
     Resume,
@@ -26,6 +27,7 @@ from xstilts.cli.options import (
     StudyFile,
     TaskFolders,
     Threads,
+    Workers,
     complete_tasks,
     grouped,
 )
@@ -104,13 +106,9 @@ def study(
     tasks: TaskFolders = None,
     store: Store = Path("work"),
     device: Device = "auto",
-    workers: Annotated[
-        int,
-        typer.Option(
-            min=0, metavar="N", help="Processes that build stages in parallel; 0: two on a CPU, one on a GPU."
-        ),
-    ] = 0,
+    workers: Workers = 0,
     threads: Threads = 0,
+    precision: Precision = "auto",
     resume: Resume = False,
 ) -> None:
     """Run a study, print the verdict on each claim and write a report; exit code 1 where an arm could not be built."""
@@ -121,7 +119,16 @@ def study(
     from xstilts.runtime.console import console, result
 
     finished = run_study(
-        file, scale, out, encoder=encoder, data=data, store=store, device=device, workers=workers, threads=threads
+        file,
+        scale,
+        out,
+        encoder=encoder,
+        data=data,
+        store=store,
+        device=device,
+        workers=workers,
+        threads=threads,
+        precision=precision,
     )
     console().print(finished)
     verdicts = [

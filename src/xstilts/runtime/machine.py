@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xstilts.errors import InputError
+from xstilts.runtime.text import counted
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 DEVICE = re.compile(r"auto|cpu|(cuda|mps|xpu)(:\d+)?")
 PRECISIONS = ("auto", "fp32", "bf16")
+# What GNU's, LLVM's and Intel's OpenMP read about waiting threads.
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 GPU_TOKENS, CPU_TOKENS = 16384, 512  # a GPU wants large passes; a CPU takes small ones as fast, in less memory
 
 
@@ -69,6 +72,35 @@ def memory_mib(field: str) -> float | None:
     return None
 
 
+def let_threads_sleep() -> None:
+    """Let threads of OpenMP that wait for each other sleep instead of spinning, unless the environment says otherwise.
+
+    Where another process needs a core, spinning threads keep it from the one that they wait for, and a step takes many
+    times as long. The libraries read the environment when they are loaded: call it before torch is imported; processes
+    started later inherit it.
+    """
+    if not WAITING.keys() & os.environ.keys():
+        os.environ.update(WAITING)
+
+
+def busy() -> str:
+    """Return a remark where more processes are running than there are cores, as the system's load says; else ""."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    cores = usable_cores()
+    if load < cores + 0.5:  # a process of one's own that has just ended counts for a while
+        return ""
+    sharing = f"{load:.0f} processes share {counted(cores, 'core')}"
+    return f"the machine is busy: {sharing}; times measured now are not comparable"
+
+
+def available_memory_bytes() -> int:
+    """Return how much main memory is free or can be made so; all of it where the system does not say."""
+    with contextlib.suppress(OSError, ValueError, IndexError, StopIteration):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii", errors="replace").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    return main_memory_bytes()
+
+
 def main_memory_bytes() -> int:
     """Return the size of this computer's main memory."""
     if sys.platform == "win32":
@@ -88,8 +120,9 @@ class Runtime:
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         max_tokens_per_pass: Most tokens, padding included, in one forward and backward pass; a larger batch is computed
             in several passes and stays one batch. 0: as suits the device.
-        workers: Processes that build stages side by side; 0: as `xstilts study` chooses for the device.
-        threads: Torch's threads in each process; 0: torch's default.
+        workers: Processes that build stages side by side; 0: on a CPU one a core, as far as there are trainings to
+            share and memory for them, on a GPU one.
+        threads: Torch's threads in each process; 0: torch's default, which is all cores, or a share for each worker.
         checkpoint_seconds: Seconds between two checkpoints of a training.
         precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16".
         allow_unexpected_data: Accept data sets with another number of examples than expected, or that do not look

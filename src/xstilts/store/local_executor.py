@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from heapq import heappop, heappush
 from multiprocessing.queues import Queue
 
 from xstilts.errors import InputError
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Runtime
+from xstilts.runtime.machine import Runtime, available_memory_bytes, busy, let_threads_sleep, usable_cores
 from xstilts.runtime.progress import Event
 from xstilts.runtime.text import counted
 from xstilts.store import build, build_log, names
@@ -76,6 +76,8 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "") -> int
     todo = build.missing(tuple(stages), machine)
     if todo:
         _require_store(machine)
+        machine = machine if machine.workers else replace(machine, workers=_suited_workers(todo, machine))
+        _remark_on_other_work()
     if todo and (finished := len(with_inputs(stages)) - len(todo)):
         progress.note(f"continuing: {finished} of {counted(finished + len(todo), 'stage')} finished")
     early = [item for item in todo if item.work.name == first and not item.inputs]
@@ -106,6 +108,45 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "") -> int
             all(_is_wrong_input(item, failed[item.key]) for item in todo if failed.get(item.key)),
         ) from reasons[0][1]
     return len(todo)
+
+
+@cache
+def _remark_on_other_work() -> None:
+    """Say that the machine is busy, where it is at the first build of this process."""
+    if remark := busy():
+        progress.note(remark)
+
+
+def _suited_workers(todo: Sequence[Stage], machine: Runtime) -> int:
+    """Return how many processes build stages side by side: on a CPU one a core, if trainings and memory suffice.
+
+    Processes with a thread each share no work and never wait for each other; where trainings follow each other, only
+    one process with all threads uses the cores.
+
+    Args:
+        todo: The stages to be built, inputs first.
+        machine: Device and store.
+
+    Returns:
+        The number, at least 1.
+    """
+    depth: dict[str, int] = {}  # how many trainings follow each other up to a stage
+    levels: dict[int, list[Stage]] = {}
+    for item in todo:
+        below = max((depth.get(before.key, 0) for before in item.inputs), default=0)
+        depth[item.key] = below + item.work.resumes
+        if item.work.resumes:
+            levels.setdefault(below, []).append(item)
+    most = min(usable_cores(), max(map(len, levels.values()), default=1))
+    if most <= 1 or machine.torch_device().type != "cpu":
+        return 1
+    trainings = [item for level in levels.values() for item in level if item.work.memory]
+    needs = sorted((item.work.memory(machine, **item.arguments) for item in trainings), reverse=True)  # type: ignore[misc]
+    free = available_memory_bytes()
+    fitting = max(count for count in range(1, most + 1) if count == 1 or sum(needs[:count]) <= free)
+    if fitting < most:
+        progress.note(f"{counted(fitting, 'worker')} instead of {most}: {free / 2**30:.1f} GiB of memory are free")
+    return fitting
 
 
 def _first(labels: Sequence[str]) -> str:
@@ -179,10 +220,11 @@ class _Side:
 
     def run(self) -> Failures:
         """Build everything that can be built; return the rest."""
+        let_threads_sleep()
         # A forked worker would inherit torch's threads and their locks as they are at that moment.
         context = multiprocessing.get_context("spawn")
         events: Queue[Event] = context.Queue()
-        threads = self.machine.threads or max(1, (os.cpu_count() or 1) // self.machine.workers)
+        threads = self.machine.threads or max(1, usable_cores() // self.machine.workers)
         machine = replace(self.machine, workers=1, threads=threads)
         with ProcessPoolExecutor(self.machine.workers, context, _start_worker, (events,)) as pool:
             try:

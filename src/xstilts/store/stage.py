@@ -45,6 +45,7 @@ class StageFunction:
         members: Which arguments are in keys, and under which names.
         label: From the arguments to the first part of the folder's name; None for a short form of the declared name.
         resumes: Whether it continues what an earlier, killed call left in its folder.
+        memory: From a machine and the arguments to the bytes of main memory that it takes; None where that is little.
     """
 
     function: Callable[..., None]
@@ -53,6 +54,7 @@ class StageFunction:
     members: tuple[Member, ...]
     label: Callable[..., str] | None
     resumes: bool
+    memory: Callable[..., int] | None = None
 
     @property
     def short(self) -> str:
@@ -133,6 +135,7 @@ def stage(
     version: int,
     label: Callable[..., str] | None = None,
     resumes: bool = False,
+    memory: Callable[..., int] | None = None,
     renamed: Mapping[str, str] | None = None,
     always: Collection[str] = (),
     encoded: Mapping[str, Encode] | None = None,
@@ -144,6 +147,7 @@ def stage(
         version: The version of the result's meaning; raise it when that changes.
         label: From the arguments to a short name, the first part of the folder's name.
         resumes: The function continues what an earlier, killed call left in its folder; otherwise it starts clean.
+        memory: From a machine and the arguments to the bytes of main memory that the function takes.
         renamed: For arguments that are called otherwise in keys: from the argument to its name there.
         always: Arguments that are part of the key at their default too (`identity.identity`).
         encoded: From an argument to a function that gives what keys have instead of its value.
@@ -160,7 +164,7 @@ def stage(
             for parameter in parameters
         }
         members = declared_members(name, defaults, renamed or {}, always, (), encoded or {})
-        work = StageFunction(function, name, version, members, label, resumes)
+        work = StageFunction(function, name, version, members, label, resumes, memory)
         names = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
 
         def declare_stage(*args: P.args, **kwargs: P.kwargs) -> Stage:

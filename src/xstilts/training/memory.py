@@ -39,6 +39,7 @@ from xstilts.training.recipe import ONE_WAY, Recipe
 GIB = 2**30
 ROOM = {"cuda": 0.95, "cpu": 0.75}  # the share that tensors may take; the rest is for kernels, and lost between them
 FEWEST = 256  # tokens of a pass, below which passes are not made smaller beforehand
+PROCESS = GIB  # bytes of a process that trains on a CPU, beside weights, gradients and states
 UNKNOWN_LABELS = 64  # assumed for a task whose labels are those of its training data
 
 
@@ -120,6 +121,31 @@ def floor(config: Any, recipe: Recipe, format: str, labels: int, rows: int | Non
         Bytes by purpose, with activations of 0.
     """
     return _counted(*_network(config, recipe, format, labels, rows), recipe, 0)
+
+
+def in_process(config: Any, recipe: Recipe, formats: tuple[str, ...]) -> int:
+    """Estimate the main memory of a process that trains on a CPU: `floor`, libraries, and passes of few tokens.
+
+    Args:
+        config: The encoder's configuration.
+        recipe: Trainable part and optimizer.
+        formats: The task format of each training set.
+
+    Returns:
+        Bytes.
+    """
+    return PROCESS + max(_floor(config.to_json_string(), config, recipe, format) for format in formats)
+
+
+def _floor(text: str, config: Any, recipe: Recipe, format: str) -> int:
+    """Return `floor`, from memory where it is known: it is asked for every training of a study."""
+    decisive = text, recipe.trainable, recipe.optimizer, recipe.ranking, format
+    if decisive not in _floors:
+        _floors[decisive] = floor(config, recipe, format, UNKNOWN_LABELS).total
+    return _floors[decisive]
+
+
+_floors: dict[tuple[str, ...], int] = {}
 
 
 def shape_of(recipe: Recipe, format: str, micro_tokens: int, network: Network) -> Shape:

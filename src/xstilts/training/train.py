@@ -28,8 +28,10 @@ from xstilts.cost import ledger
 from xstilts.errors import InputError
 from xstilts.models import batching, freezing, lora
 from xstilts.models.batch import ModelInput
+from xstilts.models.configs import config_before
 from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
+from xstilts.models.families import FAMILIES
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import DualEncoderHead, attach, attach_dual_encoder
 from xstilts.models.hf_format import load_head, save, save_encoder
@@ -71,6 +73,24 @@ def _label(
     return f"train-{tasks}{shots}-seed{seed}"
 
 
+def _memory(
+    machine: Runtime,
+    encoder: Encoder | Stage,
+    training_sets: tuple[TrainingSet, ...],
+    recipe: Recipe,
+    seed: int,
+    head_seed: int | None = None,
+) -> int:
+    """Return the bytes of main memory that a training takes on a CPU, about; 0 where the encoder is not known yet."""
+    config = config_before(encoder, machine)
+    if config is None or config.model_type not in FAMILIES:
+        return 0
+    try:
+        return memory.in_process(config, recipe, tuple(training_set.format for training_set in training_sets))
+    except InputError:  # the training will say it
+        return 0
+
+
 @dataclass
 class State:
     """How far a training is. Checkpoints hold these fields by name.
@@ -96,7 +116,7 @@ class State:
     cost: ledger.Spent = field(default_factory=ledger.nothing)
 
 
-@stage(name=names.TRAIN, version=3, label=_label, resumes=True, renamed={"training_sets": "lessons"})
+@stage(name=names.TRAIN, version=3, label=_label, resumes=True, memory=_memory, renamed={"training_sets": "lessons"})
 def train(
     context: BuildContext,
     encoder: Encoder | Stage,
