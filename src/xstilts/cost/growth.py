@@ -3,7 +3,7 @@
 An operation's FLOPs and a tensor's bytes are in proportion to one term of a batch's shape, such as its number of
 tokens. Where each term grows by another factor from one shape to another, counts at these two tell which term that is,
 and its coefficient. What is in proportion to none is counted at further shapes, and solved as a sum of terms, in
-fractions.
+fractions. A sum of terms that happens to grow as one would be mistaken for it: tests compare with counts at other shapes.
 
 >>> terms = {"passes": lambda length: 1, "tokens": lambda length: length}
 >>> polynomials(lambda length: [7, 3 * length, 3 * length + 7], terms, (4, 8))
