@@ -79,8 +79,9 @@ class ActivationMemory:
         encoder = EncoderMemory.of(network, device, every)
         above, saves_states = _of_head(network, head, device, encoder)
         terms = EVERY + flops.further(network, head, learning=True)
-        whole, between, *self.layers = encoder.parts[saves_states]
-        self.whole, self.between = (growth.added((part, above), terms) for part in (whole, between))
+        parts = encoder.parts[saves_states]
+        self.whole, self.between = (growth.added((part, above), terms) for part in parts[:2])
+        self.layers = parts[2:]
         self.copies = encoder.copies
         self.all_copies = sum(copies * count for copies, count in zip(self.copies, every.values(), strict=True))
 

@@ -3,7 +3,7 @@
 An operation's FLOPs and a tensor's bytes are in proportion to one term of a batch's shape, such as its number of
 tokens. Where each term grows by another factor from one shape to another, counts at these two tell which term that is,
 and its coefficient. What is in proportion to none is counted at further shapes, and solved as a sum of terms, in
-fractions. A sum of terms that happens to grow as one would be mistaken for it: tests compare with counts at other shapes.
+fractions. A sum of terms that happens to grow as one would be mistaken for it: tests compare counts at other shapes.
 
 >>> terms = {"passes": lambda length: 1, "tokens": lambda length: length}
 >>> polynomials(lambda length: [7, 3 * length, 3 * length + 7], terms, (4, 8))
@@ -36,15 +36,15 @@ def polynomials(
     """
     first, second, *others = shapes[: max(len(terms), 2)]
     pairs = list(zip(count(first), count(second), strict=True))
-    found = [_proportional(*pair, terms, first, second) for pair in pairs]
-    known = [polynomial for polynomial in found if polynomial is not None]
-    if len(known) == len(found):
+    single = [_proportional(*pair, terms, first, second) for pair in pairs]
+    known = [polynomial for polynomial in single if polynomial is not None]
+    if len(known) == len(single):
         return known
     rows = [[term(shape) for term in terms.values()] for shape in (first, second, *others)]
     values = zip(*zip(*pairs, strict=True), *map(count, others), strict=True)
     return [
         dict(zip(terms, solved(rows, list(value)), strict=True)) if polynomial is None else polynomial
-        for polynomial, value in zip(found, values, strict=True)
+        for polynomial, value in zip(single, values, strict=True)
     ]
 
 

@@ -217,8 +217,8 @@ def _estimate(config: Any, recipe: Recipe, format: str, labels: int, setting: Se
     """Return the memory of a training; without a setting what it needs before its first pass."""
     identity = config.to_json_string(), recipe, format, labels, setting
     if identity not in KNOWN:
-        here = (config, recipe, format, labels)
-        KNOWN[identity] = estimate(*here, setting) if setting else floor(*here)
+        arguments = config, recipe, format, labels
+        KNOWN[identity] = estimate(*arguments, setting) if setting else floor(*arguments)
     return KNOWN[identity]
 
 
