@@ -55,7 +55,7 @@ def figures(model_type: str, format: str, trained: str, settings: Sequence[Setti
     """Return the FLOPs' polynomial and the memory of trainings."""
     config = deep(model_type)
     recipe = Recipe(trainable=trained, optimizer="adafactor:bf16", batch_size=4, max_length=24)
-    flops_estimate._factors.cache_clear()
+    flops_estimate.KNOWN.clear()
     memories = [memory.estimate(config, recipe, format, 3, setting) for setting in settings]
     return [flops_estimate.factors(config, trained, format, 3), *memories]
 

@@ -1,19 +1,20 @@
 """Activation memory: the bytes that a forward pass saves for the backward pass, exactly, for any shape, without a pass.
 
-Like FLOPs (`flops`), they are a polynomial of the shape of a batch, fitted at a few small shapes: a copy of the network
-on fake tensors runs forward, and autograd's hooks report the saved tensors. Fake tensors go through torch's own
+Like FLOPs (`flops`), they are a polynomial of the shape of a batch, found at two small shapes (`growth`): a copy of the
+network on fake tensors runs forward, and autograd's hooks report the saved tensors. Fake tensors go through torch's own
 dispatch, so that bf16 arithmetic, dropout and all that a model family does are as in a real pass on a processor. What
-differs on a GPU is in `gpu_emulation`.
+differs on a GPU is in `gpu_emulation`. An encoder is run once for all heads: all that a head may save of it are its
+final states.
 
     ActivationMemory(network, "xnli", Device("cuda", "bf16")).bytes(Shape(32, 128), recompute=False)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import torch
@@ -23,20 +24,19 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
 from torch.utils._pytree import tree_leaves
 
-from xstilts.cost import flops, thinning
-from xstilts.cost.flops import Shape
+from xstilts.cost import flops, growth, thinning
+from xstilts.cost.flops import SHAPES, Shape
 from xstilts.cost.gpu_emulation import OnGpu
+from xstilts.cost.growth import Terms
+from xstilts.cost.thinning import Times
 from xstilts.models.network import Network
 
-TERMS = {
+TERMS: dict[str, Callable[[Shape], int]] = {
     **flops.TERMS,
     "lengths": lambda shape: shape.length,
     "pairs": lambda shape: shape.length**2,
 }
 EVERY = (*flops.EVERY, "lengths", "pairs")
-SHAPES = tuple(Shape(sequences, length, 1) for sequences in (2, 4) for length in (8, 16, 24))
-MORE = {"answered": Shape(2, 8, 3), "compared": Shape(6, 8, 1)}
-Bytes = dict[int, int]  # of a storage, by its identity
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,9 @@ class Device:
         return stack
 
 
+Counts = dict[int, int]  # how often storages count, by number
+
+
 class ActivationMemory:
     """Bytes that autograd saves in a forward pass, outside the layers and in each, as polynomials of the batch's shape.
 
@@ -72,22 +75,15 @@ class ActivationMemory:
     """
 
     def __init__(self, network: Network, head: str, device: Device, times: tuple[int, ...] = ()) -> None:
+        every = dict(enumerate(times)) or thinning.stretches(thinning.marks_of(network))
+        encoder = EncoderMemory.of(network, device, every)
+        above, saves_states = _of_head(network, head, device, encoder)
         terms = EVERY + flops.further(network, head, learning=True)
-        shapes = SHAPES + tuple(MORE[term] for term in terms[len(EVERY) :])
-        if not times:
-            chosen = thinning.stretches(thinning.marks_of(network))
-            layers, times = tuple(chosen), tuple(chosen.values())
-        else:
-            layers = tuple(range(len(times)))
-        mode, twin = faked(network, layers)
-        # One count of each part at each small shape; solving for the coefficients gives the count at any shape.
-        counts = zip(*(counted(twin, head, shape, device, mode, times) for shape in shapes), strict=True)
-        rows = [[TERMS[term](shape) for term in terms] for shape in shapes]  # type: ignore[no-untyped-call]
-        self.whole, self.between, *self.layers = (
-            dict(zip(terms, flops.solved(rows, list(part)), strict=True)) for part in counts
-        )
-        self.copies = [_copies(layer) if device.precision == "bf16" else 0 for layer in twin.layer_modules]
-        self.all_copies = sum(copies * count for copies, count in zip(self.copies, times, strict=True))
+        parts = encoder.parts[saves_states]
+        self.whole, self.between = (growth.added((part, above), terms) for part in parts[:2])
+        self.layers = parts[2:]
+        self.copies = encoder.copies
+        self.all_copies = sum(copies * count for copies, count in zip(self.copies, every.values(), strict=True))
 
     @staticmethod
     def of(network: Network, head: str, device: Device, times: tuple[int, ...] = ()) -> ActivationMemory:
@@ -102,12 +98,8 @@ class ActivationMemory:
         Returns:
             The polynomials.
         """
-        parameters = tuple(
-            (name, parameter.shape, parameter.dtype, parameter.requires_grad)
-            for name, parameter in network.named_parameters()
-        )
         heads = tuple((name, getattr(module, "format", ""), repr(module)) for name, module in network.heads.items())
-        structure = type(network.backbone), network.config.to_json_string(), parameters, heads, head, device, times
+        structure = _structure(network), _parameters(network.heads), heads, head, device, times
         if structure not in _known:
             _known[structure] = ActivationMemory(network, head, device, times)
         return _known[structure]
@@ -130,16 +122,102 @@ class ActivationMemory:
 
 
 _known: dict[Any, ActivationMemory] = {}
+_encoders: dict[Any, EncoderMemory] = {}
 
 
-def known() -> dict[Any, ActivationMemory]:
-    """Return what was counted in this process, by the structure of the network."""
-    return dict(_known)
+def _structure(network: Network) -> tuple[Any, ...]:
+    """Return all that the bytes of an encoder depend on."""
+    return type(network.backbone), network.config.to_json_string(), _parameters(network.backbone)
 
 
-def remember(counts: Mapping[Any, ActivationMemory]) -> None:
-    """Keep counts of another process, as `known` returned them there."""
-    _known.update(counts)
+def _parameters(module: nn.Module) -> tuple[Any, ...]:
+    return tuple(
+        (name, parameter.shape, parameter.dtype, parameter.requires_grad)
+        for name, parameter in module.named_parameters()
+    )
+
+
+@dataclass(frozen=True)
+class EncoderMemory:
+    """Bytes that autograd saves in a forward pass through an encoder.
+
+    Attributes:
+        parts: Bytes in all, between the layers, and of each layer, as `SavedTensors.counts` has them: where a head does
+            not save the final states, and where it does.
+        copies: Bytes of the bf16 copies of each layer's matrices.
+        dtype: The type of the final states.
+        trained: Whether they have a gradient.
+    """
+
+    parts: tuple[tuple[Terms, ...], tuple[Terms, ...]]
+    copies: tuple[int, ...]
+    dtype: torch.dtype
+    trained: bool
+
+    @staticmethod
+    def of(network: Network, device: Device, times: Times) -> EncoderMemory:
+        """Return what an encoder saves; computed once for encoders of equal structure.
+
+        Args:
+            network: The network; its heads do not matter.
+            device: The device and precision to compute for.
+            times: How many layers each of those stands for that are run, by its number.
+
+        Returns:
+            Polynomials of the batch's shape.
+        """
+        structure = _structure(network), device, tuple(times.items())
+        if structure not in _encoders:
+            _encoders[structure] = _of_encoder(network, device, times)
+        return _encoders[structure]
+
+
+def _of_encoder(network: Network, device: Device, times: Times) -> EncoderMemory:
+    mode, twin = faked(network, tuple(times))
+
+    @cache
+    def run(shape: Shape) -> tuple[SavedTensors, Tensor]:
+        saved = SavedTensors(twin)
+        with mode:
+            ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long)
+            mask = torch.ones_like(ids)
+        with mode, saved.kept(), device.ways():
+            states = twin.encode(ids, mask)
+        saved.number(states)
+        return saved, states
+
+    terms = {name: TERMS[name] for name in EVERY}
+    polynomials = growth.polynomials(lambda shape: run(shape)[0].sizes, terms, SHAPES)
+    saved, states = run(SHAPES[0])
+    without = saved.parts(polynomials, tuple(times.values()))
+    saved.found[-1].add(saved.number(states))
+    copies = tuple(_copies(layer) if device.precision == "bf16" else 0 for layer in twin.layer_modules)
+    parts = without, saved.parts(polynomials, tuple(times.values()))
+    return EncoderMemory(parts, copies, states.dtype, states.requires_grad)
+
+
+def _of_head(network: Network, head: str, device: Device, encoder: EncoderMemory) -> tuple[Terms, bool]:
+    """Return the bytes that a head saves beside the final states, and whether it saves them."""
+    mode, twin = faked(network, ())
+
+    @cache
+    def run(shape: Shape) -> tuple[SavedTensors, Tensor]:
+        saved = SavedTensors(twin)
+        with mode:
+            size = shape.sequences, shape.length, network.width
+            states = torch.empty(size, dtype=encoder.dtype, requires_grad=encoder.trained)
+        saved.number(states)
+        with mode, saved.kept(), device.ways():
+            logits = flops.answer(twin, head, states, shape, learning=True).flatten(0, -2)
+            targets = torch.zeros(len(logits), dtype=torch.long)
+            functional.cross_entropy(logits, targets, reduction="sum")
+        return saved, states
+
+    terms = {name: TERMS[name] for name in EVERY + flops.further(network, head, learning=True)}
+    polynomials = growth.polynomials(lambda shape: run(shape)[0].sizes, terms, SHAPES)
+    saved, states = run(SHAPES[0])
+    own = saved.found[-1] - {saved.number(states)}
+    return growth.added((polynomials[number] for number in own), terms), len(own) < len(saved.found[-1])
 
 
 def _copies(layer: nn.Module) -> int:
@@ -152,8 +230,8 @@ def _copies(layer: nn.Module) -> int:
     return sum(2 * parameter.numel() for parameter in trained)
 
 
-def _value(factors: Mapping[str, Fraction], shape: Shape) -> int:
-    return int(sum(factor * TERMS[term](shape) for term, factor in factors.items()))  # type: ignore[no-untyped-call]
+def _value(factors: Terms, shape: Shape) -> int:
+    return int(sum(factor * TERMS[term](shape) for term, factor in factors.items()))
 
 
 def faked(network: Network, layers: Sequence[int] | None = None) -> tuple[FakeTensorMode, Network]:
@@ -175,81 +253,53 @@ def faked(network: Network, layers: Sequence[int] | None = None) -> tuple[FakeTe
     return mode, flops.copied(network, like, layers).train()
 
 
-def counted(
-    network: Network, head: str, shape: Shape, device: Device, mode: FakeTensorMode, times: Sequence[int]
-) -> tuple[int, ...]:
-    """Return the bytes that a pass of a network on fake tensors saves.
-
-    Args:
-        network: The network, as `faked` returns it.
-        head: Name of the head.
-        shape: Shape of the batch.
-        device: The device to emulate.
-        mode: The mode of the fake tensors.
-        times: How many layers each layer stands for.
-
-    Returns:
-        All bytes; those between the layers (outside of them, and their inputs); those of each layer beyond its inputs.
-    """
-    ledger = SavedTensors(network)
-    with mode:
-        ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long)
-        mask = torch.ones_like(ids)
-    with mode, ledger.kept(), device.ways():
-        states = network.encode(ids, mask)
-        logits = flops.answer(network, head, states, shape, learning=True).flatten(0, -2)
-        targets = torch.zeros(len(logits), dtype=torch.long)
-        functional.cross_entropy(logits, targets, reduction="sum")
-    return ledger.sums(times)
-
-
-class SavedBytes:
-    """Sums the bytes of storages, each counted once however many tensors share it.
-
-    Args:
-        first: Storages that are counted already, with their bytes.
-    """
-
-    def __init__(self, first: Bytes) -> None:
-        self.known, self.bytes = set(first), sum(first.values())
-
-    def add(self, storages: Bytes, times: int) -> None:
-        """Add storages that were not counted before.
-
-        Args:
-            storages: The bytes of each storage, by identity.
-            times: How many layers the storages stand for; their bytes count as often.
-        """
-        self.bytes += times * sum(size for name, size in storages.items() if name not in self.known)
-        self.known |= set(storages)
-
-
 class SavedTensors:
-    """The storages that autograd saves while a network runs, by layer and without weights."""
+    """The storages that autograd saves while a network runs, by layer and without weights.
+
+    Attributes:
+        sizes: Bytes of all storages, in the order in which they were noted; storages are known by their place here.
+        inputs: For each layer the storages of its inputs.
+        found: The storages saved in each layer, and outside of layers (-1).
+    """
 
     def __init__(self, network: Network) -> None:
         self.network, self.layer = network, -1
         self.weights = {_storage(tensor) for tensor in (*network.parameters(), *network.buffers())}
-        self.inputs: list[Bytes] = [{} for _ in network.layer_modules]
-        self.found: dict[int, Bytes] = {number: {} for number in range(-1, len(network.layer_modules))}
-        self.alive: list[Any] = []  # a storage that is gone may give its identity to another
+        self.sizes: list[int] = []
+        self.inputs: list[set[int]] = [set() for _ in network.layer_modules]
+        self.found: dict[int, set[int]] = {number: set() for number in range(-1, len(network.layer_modules))}
+        self._numbers: dict[int, int] = {}
+        self._alive: list[Any] = []  # a storage that is gone may give its identity to another
 
-    def sums(self, times: Sequence[int]) -> tuple[int, ...]:
-        """Return the bytes saved in all, between the layers, and in each layer beyond that.
+    def counts(self, times: Sequence[int]) -> tuple[Counts, ...]:
+        """Return how often each storage counts: in all, between the layers, and in each layer beyond that.
 
         Args:
             times: How many layers each layer of the network stands for.
 
         Returns:
-            Bytes: all of them; those outside of layers, layers' inputs included; those of each layer beyond its inputs.
+            By number of a storage: all of them; those outside of layers, layers' inputs included; those of each layer
+            beyond its inputs.
         """
         outside, *layers = self.found.values()
-        total, between = SavedBytes(outside), SavedBytes(outside)
+        total, between = (dict.fromkeys(outside, 1) for _ in range(2))
         for layer, inputs, count in zip(layers, self.inputs, times, strict=True):
-            total.add(layer, count)
-            between.add(inputs, count)
-        alone = ({name: size for name, size in layer.items() if name not in between.known} for layer in layers)
-        return (total.bytes, between.bytes, *(sum(layer.values()) for layer in alone))
+            total = {**dict.fromkeys(layer, count), **total}  # a storage that several save counts where it is first
+            between = {**dict.fromkeys(inputs, count), **between}
+        return (total, between, *(dict.fromkeys(layer - set(between), 1) for layer in layers))
+
+    def parts(self, polynomials: Sequence[Terms], times: Sequence[int]) -> tuple[Terms, ...]:
+        """Return the bytes of the parts of `counts` as polynomials, from those of all storages."""
+        return tuple(
+            growth.added(
+                (
+                    {term: count * factor for term, factor in polynomials[number].items()}
+                    for number, count in counts.items()
+                ),
+                EVERY,
+            )
+            for counts in self.counts(times)
+        )
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -280,11 +330,18 @@ class SavedTensors:
         self._note(self.found[self.layer], tensor)
         return tensor
 
-    def _note(self, where: Bytes, tensor: Tensor) -> None:
+    def _note(self, where: set[int], tensor: Tensor) -> None:
+        if _storage(tensor) not in self.weights:
+            where.add(self.number(tensor))
+
+    def number(self, tensor: Tensor) -> int:
+        """Return the number of a tensor's storage; a new one is noted."""
         storage = tensor.untyped_storage()
-        if storage._cdata not in self.weights:
-            self.alive.append(storage)
-            where[storage._cdata] = storage.nbytes()
+        if storage._cdata not in self._numbers:
+            self._numbers[storage._cdata] = len(self.sizes)
+            self.sizes.append(storage.nbytes())
+            self._alive.append(storage)
+        return self._numbers[storage._cdata]
 
 
 def _storage(tensor: Tensor) -> int:
@@ -301,7 +358,7 @@ def real(network: Network, compute: Any) -> int:
     Returns:
         Bytes of the saved tensors' storages, each counted once, without weights.
     """
-    ledger = SavedTensors(network)
-    with ledger.kept():
+    saved = SavedTensors(network)
+    with saved.kept():
         compute()
-    return ledger.sums([1] * len(network.layer_modules))[0]
+    return sum(saved.sizes[number] for number in set[int]().union(*saved.found.values()))

@@ -2,11 +2,11 @@
 
 The operations of a pass are a polynomial of the shape of its batch: a number for each padded token, for each pair of
 tokens of a sequence (attention sees the padding too), for each sequence, and so on. The coefficients come from a copy
-of the network on torch's meta device, run at a few small shapes under torch's own counter; solved in fractions, they
-give the counter's result for any shape. Of layers that are alike the copy has one (`thinning`). Frozen weights are
-frozen in the copy, so that a layer, the lower layers or an embedding without gradient are not charged for one. The copy
-of a small network is on the CPU: computing its few numbers takes less time than torch's rules for shapes on the meta
-device, and the counts are the same.
+of the network on torch's meta device, run at two small shapes under torch's own counter (`growth`); they give the
+counter's result for any shape. Encoder and head are counted apart, so that an encoder is counted once for all heads. Of
+layers that are alike the copy has one (`thinning`). Frozen weights are frozen in the copy, so that a layer, the lower
+layers or an embedding without gradient are not charged for one. The copy of a small network is on the CPU: computing
+its few numbers takes less time than torch's rules for shapes on the meta device, and the counts are the same.
 
     spent(network, "xnli", {"passes": 1, "sequences": 32, "padded_tokens": 32 * 64, "attended": 32 * 64**2}, True)
 """
@@ -16,8 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -28,7 +27,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from xstilts.cost import thinning
+from xstilts.cost import growth, thinning
+from xstilts.cost.growth import Terms
 from xstilts.formats import task_format
 from xstilts.models.heads import DualEncoderHead, Head
 from xstilts.models.network import Network
@@ -58,11 +58,28 @@ TERMS: dict[str, Callable[[Shape], int]] = {
     "compared": lambda shape: shape.sequences**2,
 }
 EVERY = ("passes", "sequences", "padded_tokens", "attended")
-SHAPES = (Shape(2, 4, 1), Shape(4, 4, 1), Shape(2, 8, 1), Shape(2, 12, 1))  # tell the terms of `EVERY` apart
-MORE = {"answered": Shape(2, 4, 3), "compared": Shape(6, 4, 1)}  # and one shape for each further term
+# From the first to the second each term grows by another factor, and all of them tell the terms apart (`growth`).
+# Lengths are multiples of eight, to which kernels align the rows of a bias.
+SHAPES = (
+    *(Shape(2, 8, 1), Shape(6, 16, 5), Shape(6, 8, 3), Shape(6, 24, 1)),
+    *(Shape(4, 16, 3), Shape(4, 24, 1), Shape(2, 24, 3)),
+)
 PARTS = ("forward", "activations", "weights")
 SMALL = 2**21  # parameters of a network whose copy is run on the CPU
-Polynomial = Mapping[str, Mapping[str, Fraction]]
+Polynomial = Mapping[str, Terms]
+
+
+@dataclass(frozen=True)
+class Backward:
+    """What of a backward pass asks an encoder's final states for a gradient.
+
+    Attributes:
+        activations: Whether the gradients of the outputs of trained layers do.
+        weights: Whether those of trained weights do.
+    """
+
+    activations: bool = False
+    weights: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,42 +168,51 @@ def polynomial(network: Network, head: str, learning: bool, times: tuple[int, ..
     by_identity = _known.setdefault(network, {})
     identity = head, learning, times, tuple(parameter.requires_grad for parameter in network.parameters())
     if identity not in by_identity:
-        structure = times, _structure(network, head, learning)
-        if structure not in _counted:
-            counted = _counted[structure] = _polynomial(network, head, learning, times)
-            if learning and further(network, head, True) == further(network, head, False):
-                # Predictions, which often come after a training, take the forward pass of it.
-                _counted[times, _structure(network, head, False)] = {"forward": counted["forward"]}
-        by_identity[identity] = _counted[structure]
+        by_identity[identity] = _polynomial(network, head, learning, times)
     return by_identity[identity]
 
 
-_counted: dict[Any, Polynomial] = {}
+_encoders: dict[Any, tuple[Polynomial, Backward]] = {}
+_heads: dict[Any, Polynomial] = {}
 
 
-def known() -> dict[Any, Polynomial]:
-    """Return what was counted in this process, by the structure of the network and the pass."""
-    return dict(_counted)
+def _polynomial(network: Network, head: str, learning: bool, times: tuple[int, ...] = ()) -> Polynomial:
+    """Add up what the encoder and the head take, each counted once for all networks that have it."""
+    below = _encoder_structure(network, learning)
+    if (below, times) not in _encoders:
+        _encoders[below, times] = counted, _ = _of_encoder(network, learning, times)
+        # Predictions, which often come after a training, take the forward pass of it.
+        _encoders[_encoder_structure(network, False), times] = {"forward": counted["forward"]}, Backward()
+    of_encoder, backward = _encoders[below, times]
+    above = _head_structure(network, head, learning), backward
+    if above not in _heads:
+        _heads[above] = _of_head(network, head, learning, backward)
+    terms = EVERY + further(network, head, learning)
+    return {part: growth.added((of_encoder[part], taken), terms) for part, taken in _heads[above].items()}
 
 
-def remember(counts: Mapping[Any, Polynomial]) -> None:
-    """Keep counts of another process, as `known` returned them there."""
-    _counted.update(counts)
+def _encoder_structure(network: Network, learning: bool) -> Any:
+    """Return all that the count of an encoder depends on; the number of its embeddings does not matter."""
+    parameters = _shapes(network.backbone, learning, network.embedding_matrix)
+    return type(network.backbone), network.config.to_json_string(), learning, parameters
 
 
-def _structure(network: Network, head: str, learning: bool) -> Any:
-    """Return all that the count depends on; the number of embeddings matters to masked-LM alone."""
-    few = network.embedding_matrix if not _predicts_tokens(network, head) else None
-    parameters = tuple(
-        (
-            name,
-            tuple(parameter.shape[1:] if parameter is few else parameter.shape),
-            learning and parameter.requires_grad,
-        )
-        for name, parameter in network.named_parameters()
+def _head_structure(network: Network, head: str, learning: bool) -> Any:
+    """Return all that the count of a head depends on."""
+    if head not in network.heads:
+        return network.width, learning
+    table = network.embedding_matrix if _predicts_tokens(network, head) else None
+    tied = table is not None and (table.shape, learning and table.requires_grad)
+    module = network.heads[head]
+    return repr(module), _format(network, head), vars(module).get("pool"), learning, _shapes(module, learning), tied
+
+
+def _shapes(module: nn.Module, learning: bool, table: nn.Parameter | None = None) -> Any:
+    """Return names and shapes of parameters, those of `table` without its rows, and which are trained."""
+    return tuple(
+        (name, tuple(parameter.shape[parameter is table :]), learning and parameter.requires_grad)
+        for name, parameter in module.named_parameters()
     )
-    config = network.config.to_json_string()
-    return type(network.backbone), config, _format_of(network, head), head in network.heads, learning, parameters
 
 
 def _format_of(network: Network, head: str) -> str:
@@ -199,17 +225,47 @@ def _predicts_tokens(network: Network, head: str) -> bool:
     return bool(format) and task_format(format).language_model
 
 
-def _polynomial(network: Network, head: str, learning: bool, times: tuple[int, ...] = ()) -> Polynomial:
-    terms = EVERY + further(network, head, learning)
-    shapes = SHAPES + tuple(MORE[term] for term in terms[len(EVERY) :])
-    size = sum(parameter.numel() for parameter in network.parameters())
+def _of_encoder(network: Network, learning: bool, times: tuple[int, ...]) -> tuple[Polynomial, Backward]:
     marks = list(zip(thinning.marks_of(network), thinning.trained_below(network), strict=True))
     chosen = thinning.representatives(marks, times or (1,) * len(marks))
-    network_twin = twin(network, "cpu" if size <= SMALL else "meta", tuple(chosen))
-    counts = [count(network_twin, head, shape, learning, tuple(chosen.values())) for shape in shapes]
-    rows = [[TERMS[term](shape) for term in terms] for shape in shapes]
-    factors = {part: solved(rows, [counted[part] for counted in counts]) for part in counts[0]}
-    return {part: dict(zip(terms, solution, strict=True)) for part, solution in factors.items()}
+    network_twin = twin(network, _device(network), tuple(chosen))
+
+    @cache
+    def count(shape: Shape) -> Operations:
+        return operations(network_twin, lambda: _states(network_twin, shape), learning, tuple(chosen.values()))
+
+    return _fitted(count, EVERY), count(SHAPES[0]).backward
+
+
+def _of_head(network: Network, head: str, learning: bool, backward: Backward) -> Polynomial:
+    network_twin = twin(network, _device(network), ())
+
+    @cache
+    def count(shape: Shape) -> Operations:
+        states = torch.zeros(shape.sequences, shape.length, network.width, device=network_twin.embedding_matrix.device)
+        states.requires_grad_(backward != Backward())
+        return operations(
+            network_twin, lambda: answer(network_twin, head, states, shape, learning), learning, (), states, backward
+        )
+
+    return _fitted(count, EVERY + further(network, head, learning))
+
+
+def _device(network: Network) -> str:
+    return "cpu" if sum(parameter.numel() for parameter in network.parameters()) <= SMALL else "meta"
+
+
+def _fitted(count: Callable[[Shape], Operations], names: Sequence[str]) -> Polynomial:
+    """Return the polynomials of what is counted."""
+    terms = {name: TERMS[name] for name in names}
+
+    def polynomials(part: str) -> list[Terms]:
+        return growth.polynomials(lambda shape: count(shape).flops[part], terms, SHAPES)
+
+    sums = {part: growth.added(polynomials(part), terms) for part in count(SHAPES[0]).flops}
+    if "weights" in sums:
+        sums["weights"] = {name: factor - sums["activations"][name] for name, factor in sums["weights"].items()}
+    return sums
 
 
 def further(network: Network, head: str, learning: bool) -> tuple[str, ...]:
@@ -241,19 +297,19 @@ def _format(network: Network, head: str) -> str:
 def twin(network: Network, device: str = "meta", layers: Sequence[int] | None = None) -> Network:
     """Return a copy of a network without its numbers, with the same weights frozen.
 
-    The copy recomputes no activations, so that its count does not depend on how memory is saved. On the CPU its weights
-    are zeros, all in float32, as a pass outside of autocast does not mix types.
+    The copy recomputes no activations, so that its count does not depend on how memory is saved. Its weights are zeros,
+    all in float32, as a pass outside of autocast does not mix types.
 
     Args:
         network: The network.
         device: "meta" or "cpu".
         layers: Numbers of the layers that the copy has; None: all.
     """
-    if device == "meta":
-        return copied(network, lambda tensor: torch.empty_like(tensor, device="meta"), layers)
     return copied(
         network,
-        lambda tensor: torch.zeros(tensor.shape, dtype=torch.float32 if tensor.is_floating_point() else tensor.dtype),
+        lambda tensor: torch.zeros(
+            tensor.shape, dtype=torch.float32 if tensor.is_floating_point() else tensor.dtype, device=device
+        ),
         layers,
     )
 
@@ -300,7 +356,7 @@ class Place:
 
     def _enter(self, number: int, layer: nn.Module, args: Any, options: Any) -> None:
         self.layer = number
-        states = _states((args, options))
+        states = _hidden((args, options))
         # What is computed between two layers is in none: its backward pass begins where the gradient of the upper one's
         # input is complete, and ends at the lower one's output. All operations of a layer go backward in between, as
         # autograd takes the latest first.
@@ -308,7 +364,7 @@ class Place:
             states.register_hook(lambda gradient: self._go(-1))  # type: ignore[no-untyped-call]
 
     def _leave(self, number: int, layer: nn.Module, args: Any, output: Any) -> None:
-        self.layer, self._above = -1, _states(output)
+        self.layer, self._above = -1, _hidden(output)
         if self._above is not None and self._above.requires_grad:
             self._above.register_hook(lambda gradient: self._go(number))  # type: ignore[no-untyped-call]
 
@@ -321,14 +377,14 @@ class Place:
             hook.remove()
 
 
-def _states(value: Any) -> Tensor | None:
+def _hidden(value: Any) -> Tensor | None:
     """Return the first tensor of numbers among a layer's arguments or results: the hidden states."""
     tensors = (leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor) and leaf.is_floating_point())
     return next(tensors, None)
 
 
 class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sums the operations of all that torch computes, by the formulas of its own FLOP counter.
+    """Lists the FLOPs of all that torch computes, operation by operation, by the formulas of its own FLOP counter.
 
     Args:
         place: Where in the network torch is.
@@ -338,61 +394,91 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, place: Place, times: Sequence[int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.place, self.times = place, (*times, 1)  # -1: outside of layers
-        self.flops = 0
+        self.flops: list[int] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute one operation and count it."""
         result = func(*args, **(kwargs or {}))
         if formula := flop_registry.get(func._overloadpacket):
-            self.flops += self.times[self.place.layer] * formula(*args, **(kwargs or {}), out_val=result)
+            self.flops.append(self.times[self.place.layer] * formula(*args, **(kwargs or {}), out_val=result))
         return result
 
 
-def count(network: Network, head: str, shape: Shape, learning: bool, times: Sequence[int]) -> dict[str, int]:
+@dataclass(frozen=True)
+class Operations:
+    """The operations of one pass.
+
+    Attributes:
+        flops: FLOPs of each operation by part: "forward"; with a backward pass also "activations", which bring the
+            gradient to every trained layer, and "weights": all of the backward pass, these included.
+        backward: What asks the result of the pass for a gradient.
+    """
+
+    flops: Mapping[str, list[int]]
+    backward: Backward
+
+
+def operations(
+    network: Network,
+    compute: Callable[[], Tensor],
+    learning: bool,
+    times: Sequence[int],
+    states: Tensor | None = None,
+    asked: Backward = Backward(),
+) -> Operations:
     """Return the FLOPs that torch counts in one pass.
 
     Random numbers for dropout are drawn aside, so that those of the caller stay as they were.
 
     Args:
         network: A copy of the network, as `twin` returns it.
-        head: The name of the head.
-        shape: The shape of the batch.
+        compute: Computes the result of the pass.
         learning: Whether there is a backward pass.
         times: How many layers each layer of the copy stands for.
+        states: What the pass begins with, where that is not the network's input.
+        asked: Which gradients of `states` a pass further below needs.
 
     Returns:
-        FLOPs by part: "forward"; with a backward pass also "activations", which bring the gradient to every trained
-        layer, and "weights", the rest of the backward pass.
+        FLOPs, and which gradients of its result the pass needs.
     """
     place = Place(network)
-    forward, activations, backward = (Counted(place, times) for _ in range(3))
+    forward, activations, weights = (Counted(place, times) for _ in PARTS)
     with (
         closing(place),
         torch.random.fork_rng(devices=()),
         sdpa_kernel(SDPBackend.MATH),
         torch.set_grad_enabled(learning),
-        _outputs(network) as reached,
+        _outputs(network) as outputs,
         forward,
     ):
-        answer = _answer(network, head, shape, learning).sum()
+        result = compute().sum()
     if not learning:
-        return {"forward": forward.flops}
+        return Operations({"forward": forward.flops}, asked)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    if reached:
-        with activations:
-            torch.autograd.grad(answer, reached, retain_graph=True, allow_unused=True)
+    below = [] if states is None else [states]
+    backward = Backward(
+        _differentiated(result, [*outputs, *below * asked.activations], activations, place),
+        _differentiated(result, [*trained, *below * asked.weights], weights, place),
+    )
+    return Operations(dict(zip(PARTS, (forward.flops, activations.flops, weights.flops), strict=True)), backward)
+
+
+def _differentiated(result: Tensor, inputs: list[Tensor], counted: Counted, place: Place) -> bool:
+    """Count the backward pass from a result to some tensors; return whether any of them has a gradient."""
+    if not inputs or not result.requires_grad:
+        return False
     place.layer = -1
-    with backward:
-        torch.autograd.grad(answer, trained, allow_unused=True)
-    return dict(zip(PARTS, (forward.flops, activations.flops, backward.flops - activations.flops), strict=True))
+    with counted:
+        gradients = torch.autograd.grad(result, inputs, retain_graph=True, allow_unused=True)
+    return any(gradient is not None for gradient in gradients)
 
 
-def _answer(network: Network, head: str, shape: Shape, learning: bool) -> Tensor:
-    """Return the logits or similarities of the loss; masked-LM applies its head to the masked tokens only."""
+def _states(network: Network, shape: Shape) -> Tensor:
+    """Return the final states of a batch."""
     device = network.embedding_matrix.device
     ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long, device=device)
     unread = torch.zeros(shape.sequences, 1, 1, shape.length, device=device)  # a mask of four axes is not read
-    return answer(network, head, network.encode(ids, unread), shape, learning)
+    return network.encode(ids, unread)
 
 
 def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: bool) -> Tensor:
@@ -433,28 +519,3 @@ def _outputs(network: Network) -> Iterator[list[Tensor]]:
     yield outputs
     for hook in hooks:
         hook.remove()
-
-
-def solved(rows: list[list[int]], values: list[int]) -> list[Fraction]:
-    """Solve a system of linear equations without rounding.
-
-    Args:
-        rows: The coefficients, as many rows as unknowns; integers or fractions.
-        values: The right-hand sides.
-
-    Returns:
-        The unknowns.
-
-    >>> solved([[1, 1], [1, 2]], [5, 8])
-    [Fraction(2, 1), Fraction(3, 1)]
-    """
-    table = [[Fraction(cell) for cell in (*row, value)] for row, value in zip(rows, values, strict=True)]
-    for column in range(len(table)):
-        best = next(row for row in range(column, len(table)) if table[row][column])
-        table[column], table[best] = table[best], table[column]
-        table[column] = [cell / table[column][column] for cell in table[column]]
-        for row in range(len(table)):
-            if row != column:
-                factor = table[row][column]
-                table[row] = [a - factor * b for a, b in zip(table[row], table[column], strict=True)]
-    return [row[-1] for row in table]

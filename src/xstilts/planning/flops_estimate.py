@@ -15,11 +15,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 from xstilts.cost import flops, thinning
-from xstilts.formats import masked_lm, task_format
+from xstilts.formats import masked_lm
 from xstilts.planning.dataset_sizes import Size
 from xstilts.runtime.machine import GPU_TOKENS
 from xstilts.training import batch_schedule
@@ -146,9 +145,8 @@ def prediction(config: Any, format: str, labels: int, size: Size) -> FlopsEstima
     """
     if size.model_inputs is None:
         return None
-    polynomial = factors(config, "all", format, labels, learning=not task_format(format).headless)
-    terms = _terms(size, size.model_inputs * size.sequences_per_input, 1)
-    return _evaluated({"forward": polynomial["forward"]}, terms)
+    polynomial = factors(config, "all", format, labels, learning=False)
+    return _evaluated(polynomial, _terms(size, size.model_inputs * size.sequences_per_input, 1))
 
 
 def factors(config: Any, trained: str, format: str, labels: int, learning: bool = True) -> Factors:
@@ -167,21 +165,18 @@ def factors(config: Any, trained: str, format: str, labels: int, learning: bool 
     Raises:
         InputError: The encoder has no such part.
     """
-    text = config.to_json_string()
-    _configs.setdefault(text, config)
-    return _factors(text, trained, format, labels, learning)
+    identity = config.to_json_string(), trained, format, labels, learning
+    if identity not in KNOWN:
+        few = thinning.few_layers(config, trained)
+        network = unnumbered(few.config, few.trained, format, labels)
+        polynomial = flops.polynomial(network, "head", learning, few.times)
+        KNOWN[identity] = {
+            part: {name: float(value) for name, value in terms.items()} for part, terms in polynomial.items()
+        }
+    return KNOWN[identity]
 
 
-# Configurations have no hash, so that the caches know them by their JSON text.
-_configs: dict[str, Any] = {}
-
-
-@lru_cache(maxsize=1024)
-def _factors(config_text: str, trained: str, format: str, labels: int, learning: bool) -> Factors:
-    few = thinning.few_layers(_configs[config_text], trained)
-    network = unnumbered(few.config, few.trained, format, labels)
-    polynomial = flops.polynomial(network, "head", learning, few.times)
-    return {part: {term: float(factor) for term, factor in terms.items()} for part, terms in polynomial.items()}
+KNOWN: dict[tuple[Any, ...], Factors] = {}  # what `factors` has worked out in this process
 
 
 def _terms(size: Size, sequences: float, steps: float) -> dict[str, float]:

@@ -281,7 +281,12 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
     stages = _stages(every)
     # Runs that share a training have equal stages, which are built once: the set has one of each.
     naive, shared = (Counter(map(configuration, group)) for group in (stages, set(stages)))
-    count_ahead(lambda item: _line(item, naive[item], shared[item], gpu, estimator), tuple(naive), usable_cores())
+    # An encoder of which the same is trained is counted once, in one process.
+    groups: dict[Any, list[Configuration]] = {}
+    for planned_configuration in naive:
+        group = planned_configuration.encoder, planned_configuration.recipe.trainable
+        groups.setdefault(group, []).append(planned_configuration)
+    count_ahead(lambda item: _line(item, naive[item], shared[item], gpu, estimator), [*groups.values()], usable_cores())
     lines = tuple(
         _line(planned_configuration, naive[planned_configuration], shared[planned_configuration], gpu, estimator)
         for planned_configuration in _with_progress(naive)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from xstilts.cost.activation_memory import Device
@@ -167,7 +166,7 @@ def remedy(
             continue
         try:
             lighter = changed(recipe, way.settings)
-            if not fits(floor(config, lighter, *formats[0]), most, other.device):
+            if not fits(_estimate(config, lighter, *formats[0], None), most, other.device):
                 continue
             if fits(needed(config, lighter, formats, other), most, other.device):
                 return way
@@ -206,27 +205,21 @@ def needed(config: Any, recipe: Recipe, formats: tuple[tuple[str, int], ...], se
         InputError: The encoder has no such part to train, or a needed library is not installed.
     """
     return max(
-        (_estimate(_HashableConfig(config), recipe, format, labels, setting) for format, labels in formats),
+        (_estimate(config, recipe, format, labels, setting) for format, labels in formats),
         key=lambda memory: memory.total,
     )
 
 
-class _HashableConfig:
-    """A configuration that equals another with the same settings, so that a cache knows it again."""
-
-    def __init__(self, config: Any) -> None:
-        self.config, self.text = config, config.to_json_string()
-
-    def __hash__(self) -> int:
-        return hash(self.text)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _HashableConfig) and other.text == self.text
+KNOWN: dict[tuple[Any, ...], Memory] = {}  # what was estimated in this process
 
 
-@lru_cache(maxsize=1024)
-def _estimate(hashable: _HashableConfig, recipe: Recipe, format: str, labels: int, setting: Setting) -> Memory:
-    return estimate(hashable.config, recipe, format, labels, setting)
+def _estimate(config: Any, recipe: Recipe, format: str, labels: int, setting: Setting | None) -> Memory:
+    """Return the memory of a training; without a setting what it needs before its first pass."""
+    identity = config.to_json_string(), recipe, format, labels, setting
+    if identity not in KNOWN:
+        arguments = config, recipe, format, labels
+        KNOWN[identity] = estimate(*arguments, setting) if setting else floor(*arguments)
+    return KNOWN[identity]
 
 
 def _needs(

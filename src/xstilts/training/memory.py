@@ -210,7 +210,8 @@ def built(config: Any) -> nn.Module:
     family = family_of(config)
     options = {name: value for name, value in family.load.items() if name != "key_mapping"}
     with torch.device("meta"), no_init_weights():
-        encoder = getattr(transformers, family.auto).from_config(config, dtype=torch.float32, **options)
+        # A copy, as the type of weights is written into it: plans know what they counted by the configuration.
+        encoder = getattr(transformers, family.auto).from_config(copy.deepcopy(config), dtype=torch.float32, **options)
     assert isinstance(encoder, nn.Module)
     return encoder
 
