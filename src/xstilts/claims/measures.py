@@ -279,8 +279,7 @@ def described(measure: Any) -> str:
             f"score {_after(measure.over, measure.over_recipe)}{_in(measure.languages)}"
         )
     if isinstance(measure, Mean):
-        parts = [described(gain) for gain in measure.gains]
-        return parts[0] if len(parts) == 1 else f"mean of {len(parts)} differences, the first: {parts[0]}"
+        return _mean_described(measure.gains)
     if isinstance(measure, Growth):
         return f"growth with each doubling of the encoder's parameters; what grows: {described(measure.gain)}"
     if isinstance(measure, Saving):
@@ -296,6 +295,16 @@ def described(measure: Any) -> str:
         name = _arm_name(measure.intermediate, measure.recipe)
         return f"exponent with which {_words(measure.figure)}{per} of {name} grow with the parameters{against}"
     return ""
+
+
+def _mean_described(gains: tuple[Gain, ...]) -> str:
+    first, targets = gains[0], dict.fromkeys(gain.target for gain in gains)
+    languages = tuple(sorted({code for gain in gains for code in gain.languages}))
+    if len({replace(gain, target="", languages=()) for gain in gains}) == 1 and len(targets) == len(gains):
+        # The same comparison on several targets.
+        what = described(replace(first, target=", ".join(targets), languages=languages))
+        return what if len(targets) == 1 else f"{what}, and mean over these {len(targets)} targets"
+    return f"mean of {len(gains)} differences, the first: {described(first)}"
 
 
 def _saving_arms(measure: Saving) -> tuple[tuple[str, str], tuple[str, str]]:

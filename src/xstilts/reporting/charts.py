@@ -23,6 +23,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from xstilts.experiments.collect_results import TRAININGS
 from xstilts.reporting.page import Panel, Plot, Section
 from xstilts.runtime import tables
 from xstilts.runtime.tables import Cell, TableView, is_known
@@ -134,9 +135,10 @@ def varying(rows: Sequence[Json], *columns: str) -> tuple[str, ...]:
         columns: Columns that may tell them apart.
 
     Returns:
-        The first column, and those of the others that differ among the rows.
+        Those columns that differ among the rows; the first one where none does.
     """
-    return (columns[0], *(column for column in columns[1:] if len({row.get(column) for row in rows}) > 1))
+    differing = tuple(column for column in columns if len({row.get(column) for row in rows}) > 1)
+    return differing or columns[:1]
 
 
 def label(row: Json, columns: Iterable[str]) -> str:
@@ -211,7 +213,7 @@ def _cost_table(rows: Sequence[Json]) -> TableView:
 def _curve_plots(curves: Sequence[Json]) -> Iterator[Plot]:
     """Yield the loss, then the dev scores of each role's trainings: a panel for each task of a training."""
     encoders = tuple(dict.fromkeys(curve["encoder"] for curve in curves))
-    for role in dict.fromkeys(curve["role"] for curve in curves):
+    for role in sorted({curve["role"] for curve in curves}, key=_phase):
         for field, title in (("points", "training loss"), ("dev_scores", "score on development data")):
             drawn = [curve for curve in curves if curve["role"] == role and curve.get(field)]
             groups = list(_by_training(drawn).items())
@@ -221,11 +223,21 @@ def _curve_plots(curves: Sequence[Json]) -> Iterator[Plot]:
                 yield _curve_plot(name, f"{role.capitalize()} phase: {title}", part, field, encoders)
 
 
+def _phase(role: str) -> int:
+    """Return the place of a role in the order of phases; unknown ones come last."""
+    return TRAININGS.index(role) if role in TRAININGS else len(TRAININGS)
+
+
 def _by_training(curves: Sequence[Json]) -> dict[str, list[Json]]:
-    columns = varying(curves, "label", "recipe")
-    groups: dict[str, list[Json]] = {}
+    """Return curves by task and training; the recipe is named where several have trainings of the same name."""
+    by_label: dict[str, list[Json]] = {}
     for curve in curves:
-        groups.setdefault(label(curve, columns), []).append(curve)
+        by_label.setdefault(curve["label"], []).append(curve)
+    groups: dict[str, list[Json]] = {}
+    for name, same in by_label.items():
+        recipes = {curve.get("recipe") for curve in same}
+        for curve in same:
+            groups.setdefault(label(curve, ("label", "recipe")) if len(recipes) > 1 else name, []).append(curve)
     return groups
 
 
@@ -248,7 +260,7 @@ def _curve_plot(name: str, title: str, groups: Mapping[str, list[Json]], field: 
     table = TableView(f"{name}-data", title, columns, rows, folded=True)
     note = "One line for each seed, of one task."
     if field == "points":
-        note += " A point is the mean loss of the task's steps since the point before."
+        note += " A point is the mean loss of the task's steps in the hundredth of the training before it."
     return Plot(name, title, panels, table, encoders, note)
 
 

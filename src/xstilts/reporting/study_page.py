@@ -19,7 +19,7 @@ from xstilts.claims.claim import COMPARED, LEVEL
 from xstilts.experiments.collect_results import TARGET
 from xstilts.reporting import charts, study_report
 from xstilts.reporting.answer import metric_name
-from xstilts.reporting.charts import label, strip
+from xstilts.reporting.charts import label, strip, varying
 from xstilts.reporting.page import Listing, Page, Section, VerdictView, save
 from xstilts.reporting.study_report import MEAN, ZERO_SHOT
 from xstilts.runtime import tables, text
@@ -31,7 +31,7 @@ HTML, MARKDOWN = "report.html", "report.md"
 SETTING = ("encoder", "recipe", "intermediate", "target")
 STEPS = 5  # of the diverging colour scale, on each side of zero
 FOLDED_FROM = 60  # languages from which the first table of gains is folded too
-UNITS = f"Intervals are {100 * LEVEL:.0f} % intervals, not corrected for their number."
+UNITS = f"Intervals are {LEVEL:.0%} intervals, not corrected for their number."
 ARROWS = "The vertical line is zero; an arrow stands where an interval goes on beyond the scale."
 ARMS_NAMED = 4  # of a training; further ones are counted
 SETTINGS_ACROSS = 8  # of a table of scores; more make a table for each intermediate task
@@ -191,11 +191,12 @@ def _findings(report: Json) -> Section:
         for verdict in report.get("verdicts", ())
         if verdict.get("descriptive")
     )
-    columns = ("measurement", "estimate", "seeds or sizes", "what is measured", "note")
+    columns = ("measurement", "estimate", "n", "what is measured", "note")
     table = _without_empty_columns(TableView("findings-table", "Measurements", columns, rows, folded=False))
     about = (
         "These estimates are shown without a test: each further test would make the correction for multiple testing, "
-        f"and so the verdicts above, stricter. {UNITS} Marks of one unit share a scale. {ARROWS}"
+        f"and so the verdicts above, stricter. {UNITS} Marks of one unit share a scale. {ARROWS} n is "
+        "the number of seeds, for a growth over sizes that of encoders."
     )
     return Section("findings", "Further measurements, not tested", (table,) if rows else (), about)
 
@@ -272,19 +273,13 @@ def _only(rows: Sequence[Json], column: str) -> str:
 def _columns(rows: Sequence[Json], name: str) -> list[tuple[str, dict[str, Json]]]:
     """Return the columns of a score table, with the rows by language; equal columns, as of one baseline, once."""
     columns: dict[Any, tuple[str, dict[str, Json]]] = {}
-    label_columns = _telling(rows)
+    label_columns = varying(rows, "intermediate", "recipe")
     for group in _grouped(rows, "intermediate", "recipe").values():
         by_language = {row["language"]: row for row in group}
         scores = tuple((code, row["estimate"], tuple(row["keys"])) for code, row in by_language.items())
         columns.setdefault(scores if name else len(columns), (label(group[0], label_columns), by_language))
     found = list(columns.values())
     return [(name, found[0][1])] if name and len(found) == 1 else found
-
-
-def _telling(rows: Sequence[Json]) -> tuple[str, ...]:
-    """Return the columns by which the settings of some rows differ."""
-    differing = tuple(column for column in ("intermediate", "recipe") if len({row.get(column) for row in rows}) > 1)
-    return differing or ("intermediate",)
 
 
 def _score_table(
@@ -349,7 +344,7 @@ def _mean_gains(report: Json) -> Iterator[Json]:
 
 def _heat_map(encoder: str, rows: Sequence[Json], largest: float, collapsed: frozenset[str]) -> TableView:
     targets = list(dict.fromkeys(row["target"] for row in rows))
-    columns, lines = _telling(rows), []
+    columns, lines = varying(rows, "intermediate", "recipe"), []
     for group in _grouped(rows, "intermediate", "recipe").values():
         by_target = {row["target"]: row for row in group}
         cells = (_heat_cell(by_target.get(target), largest, collapsed) for target in targets)
@@ -402,7 +397,7 @@ def _language_table(title: str, rows: Sequence[Json], languages: Json, folded: b
         facts = (tables.number(about.get("distance")), *_cells(about, ("family", "script")))
         gains = (_gain_cell(by_setting.get(setting), scale) for setting in settings)
         lines.append((_language_cell(code, about, group[0].get("in_training_language", False)), *gains, *facts))
-    across = (label(first, _telling(rows)) for first in settings.values())
+    across = (label(first, varying(rows, "intermediate", "recipe")) for first in settings.values())
     columns = ("language", *across, "distance", "family", "script")
     folded = folded or len(lines) > FOLDED_FROM
     note = (
@@ -428,7 +423,7 @@ def _gain_cell(row: Json | None, scale: tuple[float, float]) -> Cell:
     low, high, undecided = row["low"], row["high"], is_undecided(row)
     interval = (low, high) if is_known(low) and is_known(high) else None
     drawing = strip(row["estimate"], interval, scale, not undecided)
-    cell_text = f"{tables.signed(row['estimate']).text} {tables.signed_interval(low, high)}".strip()
+    cell_text = f"{tables.signed(row['estimate']).text} {tables.signed_interval(low, high, 1)}".strip()
     return Cell(cell_text, row["estimate"], tuple(row["keys"]), undecided=undecided, drawing=drawing)
 
 
@@ -543,6 +538,7 @@ def _settings(report: Json) -> Section:
         TableView("targets", "Targets", target_columns, targets, quiet=True),
         TableView("settings-lists", "Recipes, intermediate tasks, seeds", ("setting", "values"), rows, quiet=True),
         TableView("all-languages", "Languages", language_columns, languages, quiet=True),
+        _versions(report),
     )
     return Section("settings", "What was run", tuple(_without_empty_columns(table) for table in every if table.rows))
 
@@ -554,48 +550,53 @@ def _target_data(target: Json) -> tuple[str, str]:
 
 
 def _trainings(entries: Sequence[Json]) -> Iterator[TableView]:
-    """Yield what all trainings have in common, then a row for each phase with what differs."""
+    """Yield what all trainings have in common, then for each phase what differs, then the training data."""
     facts = [_training_facts(entry) for entry in entries]
-    names = list(dict.fromkeys(name for fact in facts for name in fact))
-    shared = [name for name in names if len({fact.get(name, NOTHING) for fact in facts}) == 1]
+    shared = [name for name in facts[0] if len({fact[name] for fact in facts}) == 1] if facts else []
+    differing = [name for name in facts[0] if name not in shared] if facts else []
     common = tuple((Cell(name), Cell(facts[0][name])) for name in shared)
-    differing = [name for name in names if name not in shared]
-    rows = tuple(
-        (
-            Cell(f"{entry['role']}: {' + '.join(data['task'] for data in entry['data'])}"),
-            Cell(_arms(entry)),
-            *(Cell(fact.get(name, NOTHING)) for name in differing),
-        )
-        for entry, fact in zip(entries, facts, strict=True)
+    phases = [(Cell(_phase(entry)), Cell(_arms(entry, entries))) for entry in entries]
+    rows = tuple((*phase, *(Cell(fact[name]) for name in differing)) for phase, fact in zip(phases, facts, strict=True))
+    data = tuple(
+        (*phase, *_data_cells(part)) for phase, entry in zip(phases, entries, strict=True) for part in entry["data"]
     )
-    note = (
-        "Hyperparameters have their names in recipes. Inputs are examples as the encoder sees them: a long context "
-        "makes several. Tokens are those of a whole training, without padding."
-    )
-    title = "Hyperparameters, data and steps that all trainings have in common"
-    yield TableView("common", title, ("name", "value"), common, quiet=True)
+    note = "Hyperparameters have the names of `--set`. Tokens are those of a whole training, without padding."
     columns = ("phase", "arms", *differing)
-    yield TableView("trainings", "What differs between trainings", columns, rows, note, folded=False, quiet=True)
+    title = "Hyperparameters and steps that all trainings have in common"
+    yield TableView("common", title, ("name", "value"), common, folded=False, quiet=True)
+    yield TableView("trainings", "Hyperparameters and steps that differ", columns, rows, note, folded=False, quiet=True)
+    data_note = "An input is an example as the encoder sees it: of a question with a long context, a window."
+    yield TableView("training-data", "Training data", DATA_COLUMNS, data, data_note, folded=False, quiet=True)
+
+
+DATA_COLUMNS = (
+    *("phase", "arms", "task", "format", "languages", "inputs", "examples drawn", "held out for development"),
+    *("weight in every step", "language sampling exponent"),
+)
+
+
+def _data_cells(part: Json) -> tuple[Cell, ...]:
+    """Return what is known of one training set, in the order of `DATA_COLUMNS`."""
+    weight, alpha = part["every_step_weight"], part["language_sampling_exponent"]
+    return (
+        *_cells(part, ("task", "format")),
+        Cell(text.listed(part["languages"])),
+        Cell(_range(part["inputs"])),
+        Cell(str(part["shots"] or "")),
+        Cell(_range(part["held_out"])),
+        Cell("" if weight is None else f"{weight:g}"),
+        Cell("" if alpha == 1 else f"{alpha:g}"),
+    )
+
+
+def _phase(entry: Json) -> str:
+    return f"{entry['role']}: {' + '.join(data['task'] for data in entry['data'])}"
 
 
 def _training_facts(entry: Json) -> dict[str, str]:
-    """Return every fact of a training, as text by its name."""
-    data = entry["data"]
-    named = (lambda part: f"{part['task']} ") if len(data) > 1 else (lambda part: "")
+    """Return every hyperparameter of a training and what was counted, as text by its name."""
     recipe = {name: _setting_text(name, value) for name, value in entry["hyperparameters"].items()}
     counted = {
-        "training languages": "; ".join(f"{named(part)}{text.listed(part['languages'])}" for part in data),
-        "inputs": "; ".join(f"{named(part)}{_range(part['inputs'])}" for part in data),
-        "shots": "; ".join(f"{named(part)}{part['shots']}" for part in data if part["shots"]),
-        "held out for development": "; ".join(
-            f"{named(part)}{_range(part['held_out'])}" for part in data if part["held_out"]
-        ),
-        "weight of the loss in every step": "; ".join(
-            f"{named(part)}{part['every_step_weight']:g}" for part in data if part["every_step_weight"] is not None
-        ),
-        "language sampling exponent": "; ".join(
-            dict.fromkeys(f"{part['language_sampling_exponent']:g}" for part in data)
-        ),
         "steps taken": _range(entry["steps"]),
         "tokens": _range(entry["tokens"]),
         "parameters with the head": _range(entry["parameters"]),
@@ -603,7 +604,7 @@ def _training_facts(entry: Json) -> dict[str, str]:
         "precision": text.listed(entry["precision"]),
         "seeds": text.listed(entry["seeds"]),
     }
-    return recipe | {name: value for name, value in counted.items() if value}
+    return {**recipe, **counted}
 
 
 def _setting_text(name: str, value: Any) -> str:
@@ -623,16 +624,21 @@ def _range(values: Sequence[float]) -> str:
     return " to ".join(tables.count(value).text for value in ends)
 
 
-def _arms(entry: Json) -> str:
-    """Return the names of the arms that have a training, of which those that are too many are counted."""
-    names = list(dict.fromkeys(" · ".join(filter(None, _arm_words(entry["role"], *arm))) for arm in entry["arms"]))
+def _arms(entry: Json, entries: Sequence[Json]) -> str:
+    """Return the names of the arms that have a training: "all", or those of a few and how many more there are."""
+    of_role = {tuple(arm) for other in entries if other["role"] == entry["role"] for arm in other["arms"]}
+    targets = {target for _, _, target in entry["arms"]}
+    if {tuple(arm) for arm in entry["arms"]} == {arm for arm in of_role if arm[-1] in targets}:
+        return "all"
+    names = list(dict.fromkeys(_arm_name(entry["role"], *arm) for arm in entry["arms"]))
     return "; ".join(
         [*names[:ARMS_NAMED], *([f"and {len(names) - ARMS_NAMED} more"] if len(names) > ARMS_NAMED else [])]
     )
 
 
-def _arm_words(role: str, recipe: str, intermediate: str, target: str) -> tuple[str, ...]:
-    return (f"after {intermediate}" if intermediate != BASELINE else BASELINE, recipe) if role == TARGET else (recipe,)
+def _arm_name(role: str, recipe: str, intermediate: str, target: str) -> str:
+    after = BASELINE if intermediate == BASELINE else f"after {intermediate}"
+    return " · ".join(filter(None, (after if role == TARGET else "", recipe)))
 
 
 def _without_empty_columns(table: TableView) -> TableView:
@@ -642,17 +648,20 @@ def _without_empty_columns(table: TableView) -> TableView:
     )
 
 
-def _reproduction(report: Json) -> Section:
-    """Return the commands, the versions and the devices."""
+def _versions(report: Json) -> TableView:
+    """Return the versions of all software, the devices and the study file."""
     facts, study = report.get("reproduce", {}), report.get("study", {})
-    commands = tuple(facts.get("commands", ()))
     rows = [(Cell(name), Cell(str(version))) for name, version in facts.get("versions", {}).items()]
     rows += [(Cell("device"), Cell(str(device))) for device in facts.get("devices", ())]
     rows += [(Cell("study file"), Cell(f"{study['file']}, digest {study['digest']}"))] if study.get("file") else []
-    blocks: list[TableView | Listing] = [Listing("", commands, commands=True)] if commands else []
-    if rows:
-        blocks.append(TableView("versions", "Versions and devices", ("name", "version"), tuple(rows), quiet=True))
-    return Section("reproduce", "How to reproduce it", tuple(blocks))
+    return TableView("versions", "Versions and devices", ("name", "version"), tuple(rows), quiet=True)
+
+
+def _reproduction(report: Json) -> Section:
+    """Return the commands."""
+    commands = tuple(report.get("reproduce", {}).get("commands", ()))
+    blocks = (Listing("", commands, commands=True),) if commands else ()
+    return Section("reproduce", "How to reproduce it", blocks)
 
 
 def _stages(report: Json) -> Section:

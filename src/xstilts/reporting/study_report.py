@@ -28,12 +28,12 @@ from xstilts.claims.results_table import Missing, Result, ResultsTable
 from xstilts.data.languages import Language, codes, language
 from xstilts.errors import InputError
 from xstilts.evaluation import contamination
-from xstilts.experiments.collect_results import PREDICT, TARGET
+from xstilts.experiments.collect_results import PREDICT, TARGET, TRAININGS
 from xstilts.experiments.extra_tables import ExtraTable, PairedTests, StageTable
 from xstilts.experiments.study import DevSelectedTask, Study, chosen, chosen_tasks
 from xstilts.models import configs
 from xstilts.reporting.answer import answer, measured_on
-from xstilts.reporting.trainings import TRAININGS, trainings
+from xstilts.reporting.trainings import trainings
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest, names, query
 from xstilts.store.build import is_built
@@ -505,18 +505,17 @@ def curves(table: ResultsTable, records: Records) -> Iterator[Json]:
             if not history:
                 continue
             yielded.add(key)
-            training = records[key]["label"].removeprefix("train-").rpartition("-seed")[0]
-            after = f" after {row.intermediate}" if role == TARGET else ""
             tasks = [stored["task"] for stored in records[key]["arguments"]["lessons"]]
+            after = f", {BASELINE if row.intermediate == BASELINE else f'after {row.intermediate}'}" * (role == TARGET)
             for task, losses in _losses(history, tasks).items():
-                of_mix = f", in the mix {training}" if len(tasks) > 1 and task in tasks else ""
+                of_mix = f", in the mix {' + '.join(tasks)}" if len(tasks) > 1 and task in tasks else ""
                 yield {
                     "label": f"{task}{of_mix}{after}",
                     "role": role,
                     "encoder": row.encoder,
                     "recipe": row.recipe,
                     "task": task,
-                    "training": training,
+                    "tasks": tasks,
                     "seed": row.seed,
                     "key": key,
                     "points": _thinned(losses),

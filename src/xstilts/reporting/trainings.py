@@ -18,13 +18,12 @@ from dataclasses import asdict
 from typing import Any
 
 from xstilts.claims.results_table import ResultsTable
-from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, TARGET
+from xstilts.experiments.collect_results import TRAININGS
 from xstilts.store import names
 from xstilts.training.recipe import recipe_of
 
 Json = dict[str, Any]
 Records = Mapping[str, Json]
-TRAININGS = (EARLIER, INTERMEDIATE, TARGET)  # roles of stages that have a model
 APART = ("encoder", "seed", "head_seed")  # arguments in which the trainings of an entry may differ
 
 
