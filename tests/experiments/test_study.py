@@ -412,7 +412,9 @@ def test_what_no_run_needs_and_fails_is_told_apart(machine: Runtime) -> None:
     assert failed_arms.failed_extras(probed, machine, failed) == [
         f"{stages[key]}: it broke" for key in stages if key not in own
     ]
-    assert [one["title"] for one in gathered(probed, machine)["extras"]] == ["The same gains by other tests"]
+    assert [one["title"] for one in gathered(probed, machine)["extras"]] == [
+        "The gains of tested claims by other tests"
+    ]
 
 
 def test_an_arm_that_cannot_be_built_is_left_out_before_the_others_are_built(

@@ -305,7 +305,7 @@ def test_a_plan_says_what_each_tested_claim_detects_and_that_it_is_a_guess() -> 
     written = power.to_json(planned, asked, power.Variances())
     assert written["variances"]["guessed"]
     assert len(written["described"]) == len(split(asked.claims)[1])
-    assert any("guessed variances" in line and "--pilot" in line for line in written["notes"])
+    assert any("assumed variances" in line and "--pilot" in line for line in written["notes"])
     table, *lines = render.power_parts(planned, written["notes"])
     assert getattr(table, "row_count", 0) == len(planned)
     assert any("80%" in str(line) for line in lines)

@@ -73,7 +73,7 @@ def read(folder: Path) -> Read:
 def light(whole: dict[str, Any]) -> dict[str, Any]:
     """Return a report with a little in each part."""
     few = {name: whole[name][:12] for name in ("gains", "levels", "costs")}
-    few |= {name: whole[name][:1] for name in ("curves", "scalings")}
+    few |= {name: whole[name][:1] for name in ("curves", "scalings", "trainings")}
     return {**whole, **few, "stages": dict([*whole["stages"].items()][:9])}
 
 
@@ -164,7 +164,10 @@ def test_what_has_no_data_has_no_section() -> None:
     assert "Nothing is decided." in "".join(read.texts)
 
 
-@pytest.mark.parametrize("part", ["verdicts", "gains", "levels", "costs", "curves", "scalings", "extras", "stages"])
+@pytest.mark.parametrize(
+    "part",
+    ["verdicts", "gains", "trainings", "measured_on", "levels", "costs", "curves", "scalings", "extras", "stages"],
+)
 def test_any_part_may_be_empty(whole: dict[str, Any], part: str) -> None:
     less = {**light(whole), part: type(whole[part])()}
     assert html(study_page.page(less)).endswith("</html>\n")
@@ -257,8 +260,8 @@ def test_a_line_begins_no_list_or_heading() -> None:
 
 def test_the_twin_says_question_answer_and_every_verdict(whole: dict[str, Any], folder: Path) -> None:
     text = (folder / study_page.MARKDOWN).read_text(encoding="utf-8")
-    fallen = "1 training behind this ended no better than chance."
-    assert text.startswith(f"# {whole['question']}\n\n**{whole['answer']} {fallen}**")
+    assert text.startswith(f"# {whole['question']}\n\n**{whole['answer']}**\n\n- ")
+    assert all(f"- {label}: {fact}" in text for label, fact in whole["measured_on"])
     for verdict in whole["verdicts"]:
         assert f"- **{verdict['status']}**: {verdict['sentence']}. {verdict['why']}" in text
     for limit in whole["limits"]:
@@ -347,7 +350,7 @@ def test_a_report_that_lacks_what_a_page_needs_is_refused(
 
 
 def test_a_report_of_its_format_alone_is_refused(tmp_path: Path) -> None:
-    (tmp_path / study_report.REPORT).write_text('{"format": 1}', encoding="utf-8")
+    (tmp_path / study_report.REPORT).write_text('{"format": 2}', encoding="utf-8")
     with pytest.raises(InputError, match="no question"):
         study_report.read(tmp_path)
 

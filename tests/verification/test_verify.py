@@ -330,7 +330,7 @@ def test_claims_are_those_of_the_study_where_its_file_is_at_hand(
 def test_what_is_no_report_is_refused(tmp_path: Path, finished: tuple[Runtime, Path]) -> None:
     with pytest.raises(InputError, match="no report"):
         verify(tmp_path, finished[0].store)
-    (tmp_path / "report.json").write_text(json.dumps({"format": 1, "stages": {}, "rows": [{}], "verdicts": []}))
+    (tmp_path / "report.json").write_text(json.dumps({"format": 2, "stages": {}, "rows": [{}], "verdicts": []}))
     with pytest.raises(InputError, match="not as a study writes it"):
         verify(tmp_path, finished[0].store)
 

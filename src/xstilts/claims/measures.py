@@ -302,8 +302,14 @@ def _mean_described(gains: tuple[Gain, ...]) -> str:
     languages = tuple(sorted({code for gain in gains for code in gain.languages}))
     if len({replace(gain, target="", languages=()) for gain in gains}) == 1 and len(targets) == len(gains):
         # The same comparison on several targets.
-        what = described(replace(first, target=", ".join(targets), languages=languages))
-        return what if len(targets) == 1 else f"{what}, and mean over these {len(targets)} targets"
+        comparison = described(replace(first, target=", ".join(targets), languages=languages))
+        return comparison if len(targets) == 1 else f"{comparison}, and mean over these {len(targets)} targets"
+    pairs = f"mean over {len(gains)} pairs of intermediate and target task"
+    if len({(gain.recipe, gain.over_recipe, gain.languages) for gain in gains}) == 1 and first.recipe:
+        if all(gain.over == gain.intermediate for gain in gains):
+            return f"score with ({first.recipe}) minus score with ({first.over_recipe}){_in(languages)}, {pairs}"
+        if all(gain.over == BASELINE for gain in gains):
+            return f"score after an intermediate phase ({first.recipe}) minus score without{_in(languages)}, {pairs}"
     return f"mean of {len(gains)} differences, the first: {described(first)}"
 
 

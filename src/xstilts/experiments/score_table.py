@@ -340,8 +340,8 @@ def _cells(table: TableOfMeans) -> Iterable[tuple[str, list[str]]]:
         for column in table.columns:
             cells.append(_figure(summary(_replicates(column, codes)), table.decimals))
             if column is not base:
-                found = gain(base.mean(codes), column.mean(codes)).within(-table.widest, table.widest)
-                cells.append(_gain(found, table.decimals))
+                difference = gain(base.mean(codes), column.mean(codes)).within(-table.widest, table.widest)
+                cells.append(_gain(difference, table.decimals))
         yield label, cells
 
 

@@ -64,16 +64,16 @@ def answer(verdicts: Sequence[Json]) -> str:
 
 
 def _answering(verdict: Json) -> str:
-    said = f"“{verdict['sentence']}” {_verb(verdict['status'], 1)}"
+    statement = f"“{verdict['sentence']}” {_verb(verdict['status'], 1)}"
     low, high = verdict["interval"]
     if not is_known(verdict["estimate"]):
-        return f"{said}: {verdict['why']}."
+        return f"{statement}: {verdict['why']}."
     noun = MEASURED.get(verdict["measure"]["type"], "the estimate is")
     value = f"{tables.signed(verdict['estimate']).text} {'' if noun.startswith('the exp') else verdict['unit']}".strip()
     span = ""
     if is_known(low) and is_known(high) and low < high:
         span = f" ({100 * LEVEL:.0f} % interval {tables.signed(low).text} to {tables.signed(high).text})"
-    return f"{said}: {noun} {value}{span}."
+    return f"{statement}: {noun} {value}{span}."
 
 
 def _verb(status: str, count: int) -> str:
@@ -112,7 +112,10 @@ def _measured_on(settings: Json, trainings: Sequence[Json], collapsed: Sequence[
     recipes = [label for label in settings["recipes"] if label]
     if len(recipes) > 1:
         yield f"{len(recipes)} settings", _named(recipes, "; ")
-    yield "target tasks", _named([f"{one['name']} ({metric_name(one['metric'])})" for one in settings["targets"]])
+    yield (
+        "target tasks",
+        _named([f"{target['name']} ({metric_name(target['metric'])})" for target in settings["targets"]]),
+    )
     languages = settings["languages"]
     learned = {code for target in settings["targets"] for code in target["trained_in"]}
     names = [f"{_language(languages[code], code)}{' (training)' if code in learned else ''}" for code in languages]

@@ -34,7 +34,7 @@ FOLDED_FROM = 60  # languages from which the first table of gains is folded too
 UNITS = f"Intervals are {LEVEL:.0%} intervals, not corrected for their number."
 ARROWS = "The vertical line is zero; an arrow stands where an interval goes on beyond the scale."
 ARMS_NAMED = 4  # of a training; further ones are counted
-SETTINGS_ACROSS = 8  # of a table of scores; more make a table for each intermediate task
+SETTINGS_ACROSS = 5  # of a table of scores; more make a table for each intermediate task that has several
 MEANS = {ZERO_SHOT: "mean, zero-shot languages", MEAN: "mean, all languages"}
 REMARKS = {
     "shared": "Test texts seen in training",
@@ -256,8 +256,8 @@ def _scores(report: Json) -> Section:
 def _score_tables(target: Json, encoder: str, rows: Sequence[Json], languages: Json) -> Iterator[TableView]:
     """Yield the scores of one target and encoder; where settings are many, a table for each intermediate task."""
     baselines, settings = ([row for row in rows if (row["intermediate"] == BASELINE) is base] for base in (True, False))
-    many = len(_grouped(settings, "intermediate", "recipe")) > SETTINGS_ACROSS
-    parts = _grouped(settings, "intermediate") if many else {(_only(settings, "intermediate"),): settings}
+    count, by_task = len(_grouped(settings, "intermediate", "recipe")), _grouped(settings, "intermediate")
+    parts = by_task if count > max(SETTINGS_ACROSS, len(by_task)) else {(_only(settings, "intermediate"),): settings}
     for (after,), part in parts.items():
         metric = f" ({metric_name(target['metric'])})" if target.get("metric") else ""
         title = f"{target['name']}{metric}, {encoder}" + (f", after {after}" if after else "")
@@ -278,8 +278,8 @@ def _columns(rows: Sequence[Json], name: str) -> list[tuple[str, dict[str, Json]
         by_language = {row["language"]: row for row in group}
         scores = tuple((code, row["estimate"], tuple(row["keys"])) for code, row in by_language.items())
         columns.setdefault(scores if name else len(columns), (label(group[0], label_columns), by_language))
-    found = list(columns.values())
-    return [(name, found[0][1])] if name and len(found) == 1 else found
+    distinct = list(columns.values())
+    return [(name, distinct[0][1])] if name and len(distinct) == 1 else distinct
 
 
 def _score_table(

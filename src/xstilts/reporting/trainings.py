@@ -40,7 +40,7 @@ def trainings(table: ResultsTable, records: Records) -> Iterator[Json]:
         maximum length is the one that the encoder allowed), `data` (an object for each training set), and what was
         counted. A list of what was counted has one number where all trainings agree, else the smallest and the largest.
     """
-    found: dict[tuple[int, str, str], Json] = {}
+    entries: dict[tuple[int, str, str], Json] = {}
     for row in table.rows:
         for role, key in zip(row.roles, row.keys, strict=True):
             if role not in TRAININGS:
@@ -48,11 +48,13 @@ def trainings(table: ResultsTable, records: Records) -> Iterator[Json]:
             arguments = records[key]["arguments"]
             same = {name: value for name, value in arguments.items() if name not in APART}
             place = (TRAININGS.index(role), row.encoder, json.dumps(same, sort_keys=True))
-            entry = found.setdefault(place, {"encoder": row.encoder, "role": role, "arms": {}, "seeds": {}, "keys": {}})
+            entry = entries.setdefault(
+                place, {"encoder": row.encoder, "role": role, "arms": {}, "seeds": {}, "keys": {}}
+            )
             entry["arms"][row.recipe, row.intermediate, row.target] = None
             entry["seeds"][arguments["seed"]] = entry["keys"][key] = None
-    for place in sorted(found, key=lambda place: place[:1]):
-        yield _entry(found[place], records)
+    for place in sorted(entries, key=lambda place: place[:1]):
+        yield _entry(entries[place], records)
 
 
 def _entry(entry: Json, records: Records) -> Json:
