@@ -179,22 +179,22 @@ class Page:
         title: The question.
         answer: The answer in a few sentences.
         about: Paragraphs of background.
-        measured_on: What the answer was measured on, each fact with its label.
         verdicts: The verdicts on the claims.
         sections: Everything else, in the order of reading.
         inputs: The keys of each stage's direct inputs, by its key: the stages that the page describes.
         heading: The heading above the verdicts.
+        measured_on: What the answer was measured on, each fact with its label.
     """
 
     source: str
     title: str
     answer: str
     about: tuple[str, ...] = ()
-    measured_on: tuple[tuple[str, str], ...] = ()
     verdicts: tuple[VerdictView, ...] = ()
     sections: tuple[Section, ...] = ()
     inputs: Mapping[str, tuple[str, ...]] | None = None
     heading: str = "Verdicts"
+    measured_on: tuple[tuple[str, str], ...] = ()
 
     @property
     def tally(self) -> tuple[tuple[str, int], ...]:

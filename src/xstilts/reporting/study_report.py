@@ -125,7 +125,7 @@ def read(folder: Path) -> Json:
     if not path.is_file():
         raise InputError(f"no {REPORT} in {folder}: write one with `xstilts study FILE --out {folder}`")
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report: Json = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path} is no JSON ({error}); write it again with `xstilts study`") from error
     form = report.get("format") if isinstance(report, dict) else None
