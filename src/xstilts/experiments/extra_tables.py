@@ -191,7 +191,7 @@ class GainBySize:
             "title": f"Gain of {gain.intermediate} on {gain.target} by size",
             "columns": ["encoder", "parameters", f"score of {gain.over}", "gain", "low", "high", "seeds"],
             "rows": [row for size, name in sizes for row in _gained(level, gain, size, name, table)],
-            "note": f"Means over languages and seeds, with intervals at {LEVEL:.0%}, each by itself."
+            "note": f"Means over languages and seeds, with {LEVEL:.0%} intervals, not corrected for their number."
             + (f" Recipe: {gain.recipe}." if gain.recipe else ""),
         }
 

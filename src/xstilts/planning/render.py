@@ -126,13 +126,15 @@ def notes(gpu: Gpu) -> tuple[str, ...]:
     """
     peak, source = gpu.peak
     return (
-        f"GPU-hours are FLOPs by {gpu.utilisation:.0%} (--utilisation) of the peak, {peak / 1e12:,.0f} TFLOP/s in bf16 "
-        f"({source}): an assumption, small encoders on short texts reach less",
-        "naive: every run by itself; shared: equal stages are built once, in the last row also across arms",
-        "FLOPs are the ledger's, forward and backward by what is trained, predictions in every language and "
-        "evaluations on development data included, without padding and without recomputed activations",
-        f"memory is the largest pass's, all rows of the embeddings trained, on a device of {gpu.gib:g} GiB (--memory)",
-        "assumed are the sizes of the table in dataset_sizes.py; measured lengths are of "
+        f"GPU-hours assume {gpu.utilisation:.0%} (--utilisation) of the peak of {peak / 1e12:,.0f} TFLOP/s in bf16 "
+        f"({source}); small encoders on short texts reach less",
+        "naive: each run makes all its trainings and predictions; shared: equal ones are made once, in the last row "
+        "also across arms",
+        "FLOPs are those of forward and backward passes of what is trained, of predictions in every language and of "
+        "evaluations on development data, without padding and without recomputed activations",
+        "memory is that of the largest forward and backward pass, with all rows of the embeddings trained, on a device "
+        f"of {gpu.gib:g} GiB (--memory)",
+        "sizes that are not measured are those of the table in dataset_sizes.py; measured lengths are of "
         f"{dataset_sizes.MEASURED:,} examples at most",
     )
 

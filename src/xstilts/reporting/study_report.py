@@ -639,7 +639,7 @@ def _tasks_selected(choice: DevSelectedTask, table: ResultsTable) -> Json:
         scores = ", ".join(f"{name} {score:.1f}" for name, score in known.items())
         gain = _estimate(Gain(setting, target, encoder=encoder, recipe=choice.arm), table)
         figures = [gain[name] for name in ("estimate", "low", "high")] if gain else [None] * 3
-        rows.append([encoder, target, setting, scores or "none: as on the other targets", *figures])
+        rows.append([encoder, target, setting, scores or "no scores: as on the other targets", *figures])
     return {
         "title": f"Intermediate settings selected on development data: {choice.label}",
         "columns": ["encoder", "target", "selected", "mean dev score of each", "gain on test", "low", "high"],
