@@ -10,6 +10,7 @@ bytes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,12 @@ STEPS = 5  # of the diverging colour scale, on each side of zero
 FOLDED_FROM = 60  # languages from which the first table of gains is folded too
 UNITS = f"Intervals are {LEVEL:.0%} intervals, not corrected for their number."
 ARROWS = "The vertical line is zero; an arrow stands where an interval goes on beyond the scale."
+NOT_SET = {  # what it means that a hyperparameter has no value
+    "selection": "none: the last weights are kept",
+    "steps": "by epochs",
+    "max_train_examples": "all",
+    "query_length": "max_length",
+}
 ARMS_NAMED = 4  # of a training; further ones are counted
 SETTINGS_ACROSS = 5  # of a table of scores; more make a table for each intermediate task that has several
 MEANS = {ZERO_SHOT: "mean, zero-shot languages", MEAN: "mean, all languages"}
@@ -558,15 +565,30 @@ def _trainings(entries: Sequence[Json]) -> Iterator[TableView]:
     phases = [(Cell(_phase(entry)), Cell(_arms(entry, entries))) for entry in entries]
     rows = tuple((*phase, *(Cell(fact[name]) for name in differing)) for phase, fact in zip(phases, facts, strict=True))
     data = tuple(
-        (*phase, *_data_cells(part)) for phase, entry in zip(phases, entries, strict=True) for part in entry["data"]
+        (Cell(_phase(entry)), Cell(_arms(entry, entries)), *_data_cells(part))
+        for entry in _by_data(entries)
+        for part in entry["data"]
     )
-    note = "Hyperparameters have the names of `--set`. Tokens are those of a whole training, without padding."
+    note = (
+        "Hyperparameters are named as in recipes; where steps are given, epochs are unused. Tokens are those of a whole "
+        "training, without padding."
+    )
     columns = ("phase", "arms", *differing)
     title = "Hyperparameters and steps that all trainings have in common"
     yield TableView("common", title, ("name", "value"), common, folded=False, quiet=True)
     yield TableView("trainings", "Hyperparameters and steps that differ", columns, rows, note, folded=False, quiet=True)
     data_note = "An input is an example as the encoder sees it: of a question with a long context, a window."
     yield TableView("training-data", "Training data", DATA_COLUMNS, data, data_note, folded=False, quiet=True)
+
+
+def _by_data(entries: Sequence[Json]) -> list[Json]:
+    """Return trainings, of which those that differ in hyperparameters alone are one, with the arms of all of them."""
+    merged: dict[str, Json] = {}
+    for entry in entries:
+        same = json.dumps([entry["role"], entry["data"]], sort_keys=True)
+        arms = [*merged[same]["arms"], *entry["arms"]] if same in merged else entry["arms"]
+        merged[same] = {**entry, "arms": arms}
+    return list(merged.values())
 
 
 DATA_COLUMNS = (
@@ -596,7 +618,10 @@ def _phase(entry: Json) -> str:
 def _training_facts(entry: Json) -> dict[str, str]:
     """Return every hyperparameter of a training and what was counted, as text by its name."""
     recipe = {name: _setting_text(name, value) for name, value in entry["hyperparameters"].items()}
+    if entry["hyperparameters"].get("steps") is not None and "epochs" in recipe:
+        recipe["epochs"] = f"{recipe['epochs']} (unused)"
     counted = {
+        "encoder": entry["encoder"],
         "steps taken": _range(entry["steps"]),
         "tokens": _range(entry["tokens"]),
         "parameters with the head": _range(entry["parameters"]),
@@ -612,9 +637,7 @@ def _setting_text(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{part} {number}" for part, number in value.items())
     if value is None:
-        return {"selection": "none: the last weights", "steps": "by epochs", "max_train_examples": "all"}.get(
-            name, NOTHING
-        )
+        return NOT_SET.get(name, NOTHING)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
