@@ -570,7 +570,7 @@ def _trainings(entries: Sequence[Json]) -> Iterator[TableView]:
         for part in entry["data"]
     )
     note = (
-        "Hyperparameters are named as in recipes; where steps are given, epochs are unused. Tokens are those of a whole "
+        "Hyperparameters are named as in recipes; where steps are given, epochs are unused. Tokens are of a whole "
         "training, without padding."
     )
     columns = ("phase", "arms", *differing)
