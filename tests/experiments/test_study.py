@@ -181,7 +181,9 @@ def gathered(asked: Study, machine: Runtime) -> dict[str, Any]:
 
 def test_reports_of_studies_say_what_was_run_and_can_be_compared(machine: Runtime) -> None:
     first = gathered(ASKED, machine)
-    assert first["settings"]["targets"] == [{"name": QA, "format": "extractive_qa", "metric": "squad"}]
+    target = {"name": QA, "format": "extractive_qa", "metric": "squad", "split": "test"}
+    data = {"trained_in": ["qaa"], "test_examples": {"qaa": 12, "qab": 12}}
+    assert first["settings"]["targets"] == [target | data]
     config = json.loads(next(machine.store.glob("train-*/model/config.json")).read_text())
     assert [one["layers"] for one in first["settings"]["encoders"]] == [config["num_hidden_layers"]]
     second = gathered(replace(ASKED, arms=ASKED.arms[:1], claims=(HELPS,)), machine)
