@@ -508,7 +508,8 @@ def curves(table: ResultsTable, records: Records) -> Iterator[Json]:
             tasks = [stored["task"] for stored in records[key]["arguments"]["lessons"]]
             after = f", {BASELINE if row.intermediate == BASELINE else f'after {row.intermediate}'}" * (role == TARGET)
             for task, losses in _losses(history, tasks).items():
-                of_mix = f", in the mix {' + '.join(tasks)}" if len(tasks) > 1 and task in tasks else ""
+                of_mix = f", in the mix {' + '.join(tasks)}" if task in tasks else ", steps of all tasks together"
+                of_mix = of_mix if len(tasks) > 1 else ""
                 yield {
                     "label": f"{task}{of_mix}{after}",
                     "role": role,
