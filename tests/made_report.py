@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import product
 from typing import Any
+
+from xstilts.training.recipe import Recipe
 
 Json = dict[str, Any]
 ENCODERS = (
@@ -72,17 +75,19 @@ def made() -> Json:
                     }
                 )
     return {
-        "format": 1,
+        "format": 2,
         "study": {"name": "transfer", "scale": "small", "file": "studies/transfer.py", "digest": "0f3a9c21b7de"},
         "question": "Does training on an English intermediate task first help a target task in languages without labels?",
         "about": "Two encoders, three intermediate tasks, three targets.\n\nThe baseline has no intermediate phase.",
         "answer": "Yes for question answering: SQuAD first gains 2.41 points [1.52, 3.30] on XQuAD over all languages; for tagging nothing is decided.",
+        "measured_on": [["2 encoders", "mini-xlmr (21.3 M parameters, 6 layers); xlm-r-base (278 M parameters, 12 layers)"], ["seeds", "3: 1, 2, 3"]],
         "verdicts": list(_verdicts()),
+        "trainings": list(_trainings()),
         "settings": {
             "encoders": [*ENCODERS],
             "recipes": ["all"],
             "intermediates": ["baseline", *INTERMEDIATES],
-            "targets": [{"name": name, "metric": metric, "kind": format} for name, (format, metric, _) in TARGETS.items()],
+            "targets": [{"name": name, "metric": metric, "format": format, "split": "test", "trained_in": ["en"], "test_examples": dict.fromkeys(LANGUAGES, 1200)} for name, (format, metric, _) in TARGETS.items()],
             "seeds": [*SEEDS],
             "languages": {c: dict(zip(("name", "family", "script", "distance"), facts, strict=True)) for c, facts in LANGUAGES.items()},
         },
@@ -156,7 +161,7 @@ def _level(encoder: str, middle: str, target: str, code: str) -> Json:
         + _effect(encoder, middle, target, code)
     )
     half = 0.8 + 0.4 * abs(noise("level", encoder, middle, target, code))
-    return {"estimate": value, "low": value - half, "high": value + half, "n": len(SEEDS)}
+    return {"estimate": value, "low": value - half, "high": value + half, "deviation": half / 2, "n": len(SEEDS)}
 
 
 def _gain(encoder: str, middle: str, target: str, code: str) -> Json:
@@ -200,9 +205,9 @@ def _verdicts() -> Iterator[Json]:
         tested = estimate is not None
         unit = "percent" if name == "less-cost" else "points per doubling" if name == "grows" else "points"
         why = {
-            "holds": f"all of it satisfies '{expectation} {margin:g}'",
-            "fails": f"all of it contradicts '{expectation} {margin:g}'",
-            "undecided": f"includes {margin:g}: with 3 seeds a difference of 1.40 points would be detected with 80 % power; this one would need 9 seeds",
+            "holds": f"the whole interval is {expectation} {margin:g}",
+            "fails": f"the whole interval is not {expectation} {margin:g}",
+            "undecided": f"the interval includes {margin:g}; with 3 seeds we would detect a difference of 1.40 points with 80 % power; this one would need 9 seeds",
             "untested": f"no rows of '{middle}' on '{target}'",
         }
         yield {
@@ -211,6 +216,7 @@ def _verdicts() -> Iterator[Json]:
             "expectation": expectation,
             "margin": margin,
             "measure": {"type": "Gain", "intermediate": middle, "target": target},
+            "measured": f"score on {target} after {middle} minus score without an intermediate phase",
             "status": status,
             "why": why[status],
             "by_construction": name == "less-cost",
@@ -268,7 +274,49 @@ def _curves() -> Iterator[Json]:
             if role == "intermediate"
             else key("target", encoder, "baseline", task, seed)
         )
-        yield {"label": task, "role": role, "encoder": encoder, "recipe": "all", "seed": seed, "key": found, "points": points, "dev_scores": looks if role == "intermediate" else [], "seconds": 912.3, "examples_per_step": 32}  # fmt: skip
+        yield {"label": task, "role": role, "encoder": encoder, "recipe": "all", "task": task, "tasks": [task], "seed": seed, "key": found, "points": points, "dev_scores": looks if role == "intermediate" else [], "seconds": 912.3, "examples_per_step": 32}  # fmt: skip
+
+
+def _trainings() -> Iterator[Json]:
+    """Yield an entry for each phase of each encoder."""
+    for encoder, task in product((one["name"] for one in ENCODERS), (*INTERMEDIATES, *TARGETS)):
+        role = "intermediate" if task in INTERMEDIATES else "target"
+        arms = (
+            [["all", task, target] for target in TARGETS]
+            if role == "intermediate"
+            else [["all", middle, task] for middle in ("baseline", *INTERMEDIATES)]
+        )
+        keys = [
+            key("train", encoder, task, seed)
+            if role == "intermediate"
+            else key("target", encoder, "baseline", task, seed)
+            for seed in SEEDS
+        ]
+        data = {
+            "task": task,
+            "format": "classification",
+            "splits": [f"{task}-train-en"],
+            "languages": ["en"],
+            "inputs": [8000],
+            "shots": 0,
+            "every_step_weight": None,
+            "language_sampling_exponent": 1.0,
+            "held_out": [],
+        }
+        yield {
+            "encoder": encoder,
+            "role": role,
+            "arms": arms,
+            "seeds": [*SEEDS],
+            "hyperparameters": asdict(Recipe(epochs=2.0 + len(task))),
+            "data": [data],
+            "steps": [500],
+            "tokens": [410_000, 430_000],
+            "parameters": [21_300_000],
+            "trained_parameters": [21_300_000],
+            "precision": ["fp32"],
+            "keys": keys,
+        }
 
 
 def _scalings() -> Iterator[Json]:

@@ -243,7 +243,7 @@ class Gain:
 
     def _over(self, codes: tuple[str, ...]) -> Estimate:
         before, after = self.table.columns[0].mean(codes), _column(self.table, self.setting).mean(codes)
-        gain = stats.gain(before, after)
+        gain = stats.gain(before, after).within(-self.table.widest, self.table.widest)
         return Estimate(gain.mean, gain.low, gain.high, gain.count)
 
 

@@ -9,10 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xstilts import stats
-from xstilts.claims.claim import Claim
+from xstilts import metrics, stats
+from xstilts.claims.claim import Claim, check
 from xstilts.claims.claim_validation import refuse
-from xstilts.claims.measures import Gain, Growth, Level, Mean, Measure, from_json, to_json
+from xstilts.claims.measures import (
+    MEASURES,
+    Gain,
+    Growth,
+    Level,
+    Mean,
+    Measure,
+    Saving,
+    Scaling,
+    described,
+    from_json,
+    to_json,
+)
 from xstilts.claims.results_table import FixedLayer, Missing, Result, ResultsTable, contributions
 from xstilts.errors import InputError
 from xstilts.stats import Estimate, Resampling
@@ -196,7 +208,7 @@ def test_with_examples_a_measure_is_the_bootstraps(tmp_path: Path) -> None:
             path.write_text("".join(f"{part}\n" for part in one), encoding="utf-8")
             rows.append(replace(row(name, seed, 100 * float(one.mean())), examples=path))
     found = Gain("squad", "xnli").of(ResultsTable(tuple(rows))).estimate
-    assert found == stats.estimate({"sw": arms["squad"]}, {"sw": arms[BASELINE]})
+    assert found == replace(stats.estimate({"sw": arms["squad"]}, {"sw": arms[BASELINE]}), bounds=(-100.0, 100.0))
     assert isinstance(found, Estimate)
     assert found.units >= 0
     (tmp_path / "short.jsonl").write_text("1.0\n", encoding="utf-8")
@@ -215,3 +227,53 @@ def test_one_seed_has_a_value_and_no_interval() -> None:
     found = Gain("squad", "xnli").of(table(1)).estimate
     assert found.value == pytest.approx(2.0)
     assert math.isnan(found.interval()[0])
+
+
+@pytest.mark.parametrize("metric", metrics.names())
+@pytest.mark.parametrize("scores", [(0.2, 3.0), (99.0, 99.9), (1.0, 98.0)])
+def test_no_interval_goes_beyond_what_the_metric_can_be(metric: str, scores: tuple[float, float]) -> None:
+    """With two seeds Student's t makes intervals of hundreds of points."""
+    rows = [
+        replace(row(name, seed, value if name == "squad" else 100 - value, code), metric=metric)
+        for name in (BASELINE, "squad")
+        for seed, value in enumerate(scores, 1)
+        for code in ("sw", "th")
+    ]
+    low, high = metrics.bounds(metric)
+    results = ResultsTable(tuple(rows))
+    gain = Gain("squad", "xnli")
+    measured: dict[Measure, tuple[float, float]] = {
+        Level("squad", "xnli"): (low, high),
+        gain: (low - high, high - low),
+        Mean((gain, replace(gain, languages=("sw",)))): (low - high, high - low),
+    }
+    for measure, (least, most) in measured.items():
+        ends = measure.of(results).estimate.interval()
+        verdict = check(Claim("It helps", measure, "above"), results)
+        assert verdict.interval == ends
+        assert least <= ends[0] < ends[1] <= most
+    if math.isfinite(high):
+        assert (
+            high in Level("squad", "xnli").of(results).estimate.interval()
+            or low in Level("squad", "xnli").of(results).estimate.interval()
+        )
+
+
+def test_what_a_measure_compares_can_be_said_of_every_measure() -> None:
+    gain = Gain("squad", "xnli", recipe="head", over_recipe="all")
+    measures: list[Any] = [
+        *(Level("squad", "xnli"), gain, Mean((gain, replace(gain, target="xquad"))), Growth(gain)),
+        Mean((gain, replace(gain, intermediate="mnli", target="xquad"))),
+        Mean(
+            (
+                Gain("squad", "xnli", "squad", recipe="a", over_recipe="b"),
+                Gain("mnli", "xnli", "mnli", recipe="a", over_recipe="b"),
+            )
+        ),
+        Saving("intermediate_seconds", "squad", "xnli", "head", "all"),
+        Scaling("intermediate_flops", "squad", "xnli"),
+    ]
+    assert {type(measure).__name__ for measure in measures} == {*MEASURES} - {"Resampling"}
+    texts = [described(measure) for measure in measures]
+    assert len(set(texts)) == len(texts)
+    assert all("squad" in text or "with (a)" in text or "an intermediate phase" in text for text in texts)

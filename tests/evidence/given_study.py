@@ -32,7 +32,7 @@ def write(folder: Path, seeds: int, gain: int = 6) -> tuple[Path, Path]:
     helps = Claim("MNLI helps XNLI", Gain("mnli", "xnli"), "above", answers=True)
     verdict = check(helps, ResultsTable(tuple(disk.row(row) for row in rows)))
     said = {
-        "format": 1,
+        "format": 2,
         "question": "Does MNLI as intermediate task help XNLI?",
         "answer": f"“{helps.sentence}” {verdict.status}.",
         "verdicts": [study_report.to_json(study_report.verdict_json(verdict, {}))],

@@ -200,7 +200,9 @@ def gathered(asked: Study, machine: Runtime) -> dict[str, Any]:
 
 def test_reports_of_studies_say_what_was_run_and_can_be_compared(machine: Runtime) -> None:
     first = gathered(ASKED, machine)
-    assert first["settings"]["targets"] == [{"name": QA, "format": "extractive_qa", "metric": "squad"}]
+    target = {"name": QA, "format": "extractive_qa", "metric": "squad", "split": "test"}
+    data = {"trained_in": ["qaa"], "test_examples": {"qaa": 12, "qab": 12}}
+    assert first["settings"]["targets"] == [target | data]
     config = json.loads(next(machine.store.glob("train-*/model/config.json")).read_text())
     assert [one["layers"] for one in first["settings"]["encoders"]] == [config["num_hidden_layers"]]
     second = gathered(replace(ASKED, arms=ASKED.arms[:1], claims=(HELPS,)), machine)
@@ -431,7 +433,9 @@ def test_what_no_run_needs_and_fails_is_told_apart(machine: Runtime) -> None:
     assert failed_arms.failed_extras(probed, machine, failed) == [
         f"{stages[key]}: it broke" for key in stages if key not in own
     ]
-    assert [one["title"] for one in gathered(probed, machine)["extras"]] == ["The same gains by other tests"]
+    assert [one["title"] for one in gathered(probed, machine)["extras"]] == [
+        "The gains of tested claims by other tests"
+    ]
 
 
 def test_an_arm_that_cannot_be_built_is_left_out_before_the_others_are_built(

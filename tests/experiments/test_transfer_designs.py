@@ -305,10 +305,10 @@ def test_a_plan_says_what_each_tested_claim_detects_and_that_it_is_a_guess() -> 
     written = power.to_json(planned, asked, power.Variances())
     assert written["variances"]["guessed"]
     assert len(written["described"]) == len(split(asked.claims)[1])
-    assert any("guessed variances" in line and "--pilot" in line for line in written["notes"])
+    assert any("assumed variances" in line and "--pilot" in line for line in written["notes"])
     table, *lines = render.power_parts(planned, written["notes"])
     assert getattr(table, "row_count", 0) == len(planned)
-    assert any("80%" in str(line) for line in lines)
+    assert any("80 %" in str(line) for line in lines)
 
 
 def test_more_seeds_detect_less_and_a_margin_that_is_too_small_is_said() -> None:
@@ -325,11 +325,11 @@ def test_more_seeds_detect_less_and_a_margin_that_is_too_small_is_said() -> None
     assert few.too_weak
     assert few.seeds_needed is not None
     assert few.seeds_needed > 3
-    assert "too little for the margin" in few.describe()
+    assert "not enough for the margin" in few.describe()
     assert not many.too_weak
     (single,) = [detectable(1)]
     assert str(single.detectable) == "nan"
-    assert "nothing is known" in single.describe()
+    assert "is not known" in single.describe()
 
 
 def test_slopes_need_the_sizes_of_their_encoders() -> None:

@@ -6,7 +6,19 @@ from xml.etree import ElementTree
 import pytest
 from markupsafe import Markup
 
-from xstilts.reporting.charts import COUNT, DASHES, MARKS, STRIP_WIDTH, Axes, Series, lines, power, scatter, strip
+from xstilts.reporting.charts import (
+    COUNT,
+    DASHES,
+    MARKS,
+    STRIP_WIDTH,
+    Axes,
+    Series,
+    lines,
+    power,
+    scale,
+    scatter,
+    strip,
+)
 
 TWO = (Series("a", ((1.0, 2.0), (2.0, 3.0), (4.0, 5.0))), Series("b", ((1.0, 1.0), (3.0, 4.0)), 1))
 NAMES = ("lines", "marked", "scatter", "power", "no fit", "strip")
@@ -79,3 +91,23 @@ def test_a_strip_on_a_scale_of_no_width_is_drawn() -> None:
 
 def test_a_power_law_is_drawn_with_one_point_alone() -> None:
     ElementTree.fromstring(power(Series("a", ((10.0, 5.0),)), (1.0, 0.5, 1.5), Axes("x", "y"), "one"))
+
+
+@pytest.mark.parametrize("outlier", [(-80.0, 40.0, 100.0), (39.0, 40.0, 41.0)])
+def test_one_far_interval_does_not_hide_the_others(outlier: tuple[float, float, float]) -> None:
+    usual = [(number / 10 - 0.6, number / 10, number / 10 + 0.6) for number in range(8)]
+    bounds = scale([end for interval in [*usual, outlier] for end in interval])
+    for low, value, high in usual:
+        start, stop = map(
+            float, re.findall(r'class="reach" d="M([\d.]+) 8H([\d.]+)', strip(value, (low, high), bounds, True))[0]
+        )
+        assert stop - start > STRIP_WIDTH / 12
+    far = strip(outlier[1], (outlier[0], outlier[2]), bounds, True)
+    assert "beyond" in far
+    assert "circle" not in far
+    assert "beyond" not in strip(usual[0][1], usual[0][::2], bounds, True)
+
+
+def test_a_scale_has_its_marks_and_all_of_a_few_values() -> None:
+    assert scale([], (0.0, 2.0)) == (0.0, 2.0)
+    assert scale([None, float("nan"), -5.0, 900.0]) == (-5.0, 900.0)

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from made_report import made
+from xstilts.claims.results_table import Result, ResultsTable
 from xstilts.cli import app
 from xstilts.errors import InputError
 from xstilts.reporting import study_page, study_report
@@ -73,7 +74,7 @@ def read(folder: Path) -> Read:
 def light(whole: dict[str, Any]) -> dict[str, Any]:
     """Return a report with a little in each part."""
     few = {name: whole[name][:12] for name in ("gains", "levels", "costs")}
-    few |= {name: whole[name][:1] for name in ("curves", "scalings")}
+    few |= {name: whole[name][:1] for name in ("curves", "scalings", "trainings")}
     return {**whole, **few, "stages": dict([*whole["stages"].items()][:9])}
 
 
@@ -164,7 +165,10 @@ def test_what_has_no_data_has_no_section() -> None:
     assert "Nothing is decided." in "".join(read.texts)
 
 
-@pytest.mark.parametrize("part", ["verdicts", "gains", "levels", "costs", "curves", "scalings", "extras", "stages"])
+@pytest.mark.parametrize(
+    "part",
+    ["verdicts", "gains", "trainings", "measured_on", "levels", "costs", "curves", "scalings", "extras", "stages"],
+)
 def test_any_part_may_be_empty(whole: dict[str, Any], part: str) -> None:
     less = {**light(whole), part: type(whole[part])()}
     assert html(study_page.page(less)).endswith("</html>\n")
@@ -257,8 +261,8 @@ def test_a_line_begins_no_list_or_heading() -> None:
 
 def test_the_twin_says_question_answer_and_every_verdict(whole: dict[str, Any], folder: Path) -> None:
     text = (folder / study_page.MARKDOWN).read_text(encoding="utf-8")
-    fallen = "1 training behind this ended no better than chance."
-    assert text.startswith(f"# {whole['question']}\n\n**{whole['answer']} {fallen}**")
+    assert text.startswith(f"# {whole['question']}\n\n**{whole['answer']}**\n\n- ")
+    assert all(f"- {label}: {fact}" in text for label, fact in whole["measured_on"])
     for verdict in whole["verdicts"]:
         assert f"- **{verdict['status']}**: {verdict['sentence']}. {verdict['why']}" in text
     for limit in whole["limits"]:
@@ -347,7 +351,7 @@ def test_a_report_that_lacks_what_a_page_needs_is_refused(
 
 
 def test_a_report_of_its_format_alone_is_refused(tmp_path: Path) -> None:
-    (tmp_path / study_report.REPORT).write_text('{"format": 1}', encoding="utf-8")
+    (tmp_path / study_report.REPORT).write_text('{"format": 2}', encoding="utf-8")
     with pytest.raises(InputError, match="no question"):
         study_report.read(tmp_path)
 
@@ -364,3 +368,69 @@ def test_a_store_that_is_not_there_is_named_and_no_claim_is_judged(folder: Path,
     result = CliRunner().invoke(app, ["verify", str(folder), "--store", str(tmp_path / "nostore")])
     assert isinstance(result.exception, InputError)
     assert f"no store {tmp_path / 'nostore'}" in str(result.exception)
+
+
+def test_every_table_scrolls_within_its_box(folder: Path) -> None:
+    text = (folder / study_page.HTML).read_text(encoding="utf-8")
+    tables_in_boxes = re.findall(r'<div class="scroll"[^>]*>\s*<table', text)
+    assert len(tables_in_boxes) == len(re.findall("<table", text)) > 10
+    assert re.search(r"\.scroll \{[^}]*overflow-x: auto", (PAGES / "page.css").read_text())
+
+
+def test_no_column_is_without_a_name(whole: dict[str, Any]) -> None:
+    for section in study_page.page(whole).sections:
+        for table in section.tables():
+            assert all(table.columns), table.name
+
+
+def test_the_scores_of_all_settings_are_shown_before_any_gain(whole: dict[str, Any]) -> None:
+    sections = study_page.page(light(whole) | {"levels": whole["levels"]}).sections
+    names = [section.name for section in sections]
+    assert names.index("scores") < names.index("gains")
+    views = list(sections[names.index("scores")].tables())
+    assert len(views) == len({(row["target"], row["encoder"]) for row in whole["levels"]})
+    assert {view.columns for view in views} == {("language", "baseline", "mnli", "squad", "mlm_wiki")}
+    cells = {(row["estimate"], tuple(row["keys"])) for row in whole["levels"]}
+    assert {(cell.value, cell.keys) for view in views for line in view.rows for cell in line[1:]} == cells
+    assert all("±" in cell.text for view in views for line in view.rows for cell in line[1:])
+    assert all(len(view.rows) == 1 + len(whole["settings"]["languages"]) for view in views)
+    assert any("training" in line[0].text for line in views[0].rows)
+
+
+def test_a_baseline_that_all_recipes_share_is_one_column(whole: dict[str, Any]) -> None:
+    again = [{**row, "recipe": "head"} for row in whole["levels"]]
+    views = [
+        view
+        for section in study_page.page(light(whole) | {"levels": [*whole["levels"], *again]}).sections
+        for view in section.tables()
+        if section.name == "scores"
+    ]
+    assert all(view.columns[:2] == ("language", "baseline") for view in views)
+    assert {view.columns[2:] for view in views} == {("all", "head")}  # a table for each intermediate task
+
+
+def test_losses_of_a_mix_are_told_apart_and_old_histories_are_read(tmp_path: Path) -> None:
+    lines = [
+        {"step": 1, "loss": 3.0, "tasks": ["mnli"], "task_losses": {"mnli": 3.0}},
+        {"step": 2, "loss": 0.5, "tasks": ["squad"], "task_losses": {"mnli": 2.0, "squad": 0.5}},
+        {"step": 2, "dev": {"mnli": 70.0, "squad": 20.0}},
+    ]
+    record = {
+        "label": "train-mnli+squad-seed1",
+        "folder": tmp_path,
+        "record": {},
+        "arguments": {"lessons": [{"task": "mnli"}, {"task": "squad"}]},
+    }
+    row = Result("tiny", "mnli+squad", "xnli", "sw", 1, 50.0, ("k",), roles=("intermediate",))
+
+    def drawn(history: list[dict[str, Any]]) -> dict[str, tuple[Any, Any]]:
+        (tmp_path / "history.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in history), encoding="utf-8")
+        curves = study_report.curves(ResultsTable((row,)), {"k": record})
+        return {curve["task"]: (curve["points"], curve["dev_scores"]) for curve in curves}
+
+    assert drawn(lines) == {"mnli": ([[1, 3.0], [2, 2.0]], [[2, 70.0]]), "squad": ([[2, 0.5]], [[2, 20.0]])}
+    old = [{name: line[name] for name in line if name not in ("tasks", "task_losses")} for line in lines]
+    assert drawn(old)["mnli + squad"][0] == [[1, 3.0], [2, 0.5]]
+    many = [{"step": step, "loss": 1.0, "task_losses": {"mnli": 1.0}} for step in range(1, 131)]
+    assert [point[0] for point in drawn(many)["mnli"][0]][-1] == 130
+    assert len(drawn(many)["mnli"][0]) <= study_report.POINTS

@@ -105,7 +105,7 @@ def reported(folder: Path, **gains: Any) -> Path:
 def written(folder: Path, lines: list[dict[str, Any]]) -> Path:
     """Write a report that has these gains and nothing else."""
     figures = {"estimate": 0.0, "low": None, "high": None, "keys": [], "n": 1}
-    said = {"format": 1, "question": "?", "answer": "", "gains": [{**figures, **line} for line in lines]}
+    said = {"format": 2, "question": "?", "answer": "", "gains": [{**figures, **line} for line in lines]}
     folder.mkdir(exist_ok=True)
     (folder / "report.json").write_text(json.dumps(said))
     return folder
@@ -140,10 +140,10 @@ def test_settings_that_cannot_be_paired_are_refused(tmp_path: Path) -> None:
     [
         "{",
         "[]",
-        '{"format": 1}',
-        '{"format": 1, "gains": [7]}',
-        '{"format": 1, "gains": [{"target": "xnli"}]}',
-        '{"format": 1, "gains": [{"target": "xnli", "intermediate": "a", "language": "mean", "by_seed": [null]}]}',
+        '{"format": 2}',
+        '{"format": 2, "gains": [7]}',
+        '{"format": 2, "gains": [{"target": "xnli"}]}',
+        '{"format": 2, "gains": [{"target": "xnli", "intermediate": "a", "language": "mean", "by_seed": [null]}]}',
     ],
 )
 def test_what_is_no_report_is_refused(tmp_path: Path, text: str) -> None:

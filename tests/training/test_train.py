@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,12 @@ from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
 from xstilts.runtime.signals import Interrupted
 from xstilts.store.build import build, is_built
+from xstilts.store.live_view import history_of
 from xstilts.store.manifest import read as read_record
 from xstilts.store.stage import Stage, folder_of
+from xstilts.training.batch_schedule import Part
 from xstilts.training.recipe import Recipe, Selection
-from xstilts.training.train import HISTORY, train
+from xstilts.training.train import HISTORY, State, _add_task_losses, train
 from xstilts.training.training_set import TrainingSet
 
 FAST = Recipe(learning_rate=1e-2, batch_size=8, steps=40, max_length=24)
@@ -124,6 +127,39 @@ def test_masked_lm_beside_a_task_adds_its_weighted_loss(encoder: Encoder, machin
     both = build(train(encoder, beside, replace(FAST, steps=2), seed=1), machine)
     assert losses(both)[0] > losses(alone)[0] + 0.5
     assert (both / "model" / "config.json").read_text().count("RobertaForSequenceClassification") == 1
+
+
+def test_the_history_names_the_task_of_each_loss_and_has_a_mean_for_each(encoder: Encoder, machine: Runtime) -> None:
+    mix = (lesson("classification"), lesson("token_classification"), lesson("masked_lm", weight=0.5))
+    folder = build(train(encoder, mix, replace(FAST, steps=12, sampling="uniform"), seed=1), machine)
+    lines = [line for line in history_of(folder) if "loss" in line]
+    assert {line["tasks"][0] for line in lines} == {"classification", "token_classification"}
+    for line in lines:  # one for each step
+        assert line["tasks"][1:] == ["masked_lm"]
+        assert list(line["task_losses"]) == line["tasks"]
+        of_turn, of_text = line["task_losses"].values()
+        assert line["loss"] == pytest.approx(of_turn + 0.5 * of_text, abs=1e-5)
+
+
+def test_losses_of_tasks_are_the_same_sums_however_often_a_checkpoint_is_written(encoder: Encoder) -> None:
+    sets: Any = [SimpleNamespace(training_set=lesson(name)) for name in ("classification", "token_classification")]
+    sets.append(SimpleNamespace(training_set=lesson("masked_lm", weight=0.25)))
+    random = np.random.default_rng(0)
+    parts = [
+        (Part(int(turn), np.zeros(1, np.int64)), Part(2, np.zeros(1, np.int64))) for turn in random.integers(0, 2, 40)
+    ]
+    steps = [(step, torch.tensor(random.normal(2, 1, 2), dtype=torch.float32)) for step in parts]
+    whole = State()
+    _add_task_losses(whole, [*steps], sets)
+    for cuts in (1, 3, 7):
+        state = State()
+        for start in range(0, len(steps), cuts):
+            _add_task_losses(state, steps[start : start + cuts], sets)
+            state = State(**json.loads(json.dumps(vars(state) | {"best_score": 0.0})))  # as a checkpoint keeps it
+        assert {task: tuple(sums) for task, sums in state.task_losses.items()} == whole.task_losses
+    mean, count = whole.task_losses["masked_lm"][0] / 40, whole.task_losses["masked_lm"][1]
+    assert count == 40
+    assert mean == pytest.approx(np.mean([float(losses[1]) for _, losses in steps]) / 0.25)
 
 
 def test_a_batch_in_several_passes_has_the_gradient_of_the_whole(encoder: Encoder, machine: Runtime) -> None:

@@ -51,7 +51,7 @@ def test_a_report_does_not_differ_from_itself(whole: dict[str, Any]) -> None:
         assert {row[-1].text for row in rows} == {"the same stages"}
     assert {cell.value for row in sheet(page, "ratios").rows for cell in row[4:] if cell.value is not None} == {1.0}
     assert apart(page) == ""
-    assert "verdicts that differ: 0" in page.answer
+    assert "Verdicts that differ: 0" in page.answer
 
 
 def test_all_figures_of_both_are_compared(whole: dict[str, Any]) -> None:

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from quick import first
 from xstilts.claims import claim
 from xstilts.claims.claim import Claim
 from xstilts.claims.measures import Gain, Growth, Saving
+from xstilts.claims.results_table import ResultsTable
 from xstilts.cli import app
 from xstilts.errors import InputError
 from xstilts.experiments import study as studies
@@ -19,6 +23,9 @@ from xstilts.experiments.study import Study
 from xstilts.reporting import study_page, study_report
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
+from xstilts.training.recipe import Recipe, recipe_of
+from xstilts.verification.json_diff import differences
+from xstilts.verification.stage_integrity import StoredStages
 from xstilts.verification.verify import SECTIONS, Check, verify
 
 HELPS = Claim("Cloze questions help", Gain(CLOZE, QA, recipe="all"), "above")
@@ -221,6 +228,8 @@ def test_a_fault_behind_no_claim_fails_and_hides_no_forged_status(spoiled: tuple
 
 FORGED = {
     "answer": lambda said: "Yes.",
+    "measured_on": lambda said: [["encoder", "a large one"], *said[1:]],
+    "trainings": lambda said: [one | {"tokens": [7]} for one in said],
     "levels": lambda said: [one | {"estimate": 99.0} for one in said],
     "gains": lambda said: [one | {"low": 99.0} for one in said],
     "costs": lambda said: [one | {"score": 99.0} for one in said],
@@ -242,6 +251,66 @@ def test_a_forged_part_of_a_report_is_named(finished: tuple[Runtime, Path], tmp_
     assert changed == [part]
 
 
+def leaves(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the paths of all leaves of a JSON value."""
+    if isinstance(value, dict | list) and value:
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, part in parts:
+            yield from leaves(part, (*path, name))
+    else:
+        yield path
+
+
+@pytest.mark.parametrize("part", ["measured_on", "trainings", "settings"])
+def test_each_leaf_that_says_what_was_run_is_recomputed(finished: tuple[Runtime, Path], part: str) -> None:
+    """Of the whole section all leaves are changed, one after the other, and each is found."""
+    report = json.loads((finished[1] / "report.json").read_text())
+    stages = StoredStages(finished[0].store, report["stages"])
+    table = ResultsTable(tuple(stages.row(row) for row in report["rows"]))
+    records = {key: stages.record(key) | {"folder": stages.folder(key)} for key in report["stages"]}
+    recomputed = study_report.to_json(study_report.derived_sections(table, (), records))[part]
+    paths = list(leaves(report[part]))
+    assert len(paths) > 10
+    for path in paths:
+        forged = deepcopy(report[part])
+        place = forged
+        for name in path[:-1]:
+            place = place[name]
+        place[path[-1]] = "forged"
+        assert len(differences(forged, recomputed)) == 1, path
+
+
+def test_every_hyperparameter_of_every_phase_of_every_arm_is_in_the_report(finished: tuple[Runtime, Path]) -> None:
+    machine, out = finished
+    report = json.loads((out / "report.json").read_text())
+    by_key = {key: entry for entry in report["trainings"] for key in entry["keys"]}
+    assert by_key.keys() == {key for key, stage in report["stages"].items() if stage["work"] == "train"}
+    for key, entry in by_key.items():
+        facts = manifest.read(next(machine.store.glob(f"*-{key}")))
+        recipe = asdict(recipe_of(facts["arguments"]["recipe"]))
+        assert entry["hyperparameters"].keys() == {field.name for field in fields(Recipe)}
+        assert entry["hyperparameters"] == recipe | {"max_length": facts["record"]["max_length"]}
+        assert [data["task"] for data in entry["data"]] == [one["task"] for one in facts["arguments"]["lessons"]]
+        assert all(data["inputs"] and data["languages"] for data in entry["data"])
+        assert facts["record"]["cost"]["tokens"] in range(int(entry["tokens"][0]), int(entry["tokens"][-1]) + 1)
+    for row in report["rows"]:
+        for role, key in zip(row["roles"], row["keys"], strict=True):
+            if role in ("intermediate", "target"):
+                assert [row["recipe"], row["intermediate"], row["target"]] in by_key[key]["arms"]
+    page_text = (out / "report.html").read_text()
+    assert all(f">{field.name}<" in page_text for field in fields(Recipe))
+    assert {"xstilts", "torch", "transformers", "tokenizers", "python"} <= report["reproduce"]["versions"].keys()
+
+
+def test_every_curve_is_of_one_task(finished: tuple[Runtime, Path]) -> None:
+    report = json.loads((finished[1] / "report.json").read_text())
+    for curve in report["curves"]:
+        entry = next(entry for entry in report["trainings"] if curve["key"] in entry["keys"])
+        assert curve["task"] in [data["task"] for data in entry["data"]]
+        assert curve["tasks"] == [data["task"] for data in entry["data"]]
+    assert len({(curve["key"], curve["task"]) for curve in report["curves"]}) == len(report["curves"])
+
+
 @pytest.mark.parametrize(
     ("part", "value"),
     [
@@ -249,6 +318,7 @@ def test_a_forged_part_of_a_report_is_named(finished: tuple[Runtime, Path], tmp_
         ("detectable", 0.1),
         ("seeds_needed", 1),
         ("why", "so it is"),
+        ("measured", "what I like"),
         ("sentence", "It all helps"),
         ("published", "agrees"),
         ("keys", []),
@@ -330,7 +400,7 @@ def test_claims_are_those_of_the_study_where_its_file_is_at_hand(
 def test_what_is_no_report_is_refused(tmp_path: Path, finished: tuple[Runtime, Path]) -> None:
     with pytest.raises(InputError, match="no report"):
         verify(tmp_path, finished[0].store)
-    (tmp_path / "report.json").write_text(json.dumps({"format": 1, "stages": {}, "rows": [{}], "verdicts": []}))
+    (tmp_path / "report.json").write_text(json.dumps({"format": 2, "stages": {}, "rows": [{}], "verdicts": []}))
     with pytest.raises(InputError, match="not as a study writes it"):
         verify(tmp_path, finished[0].store)
 

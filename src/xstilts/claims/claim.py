@@ -37,7 +37,7 @@ Status = Literal["holds", "fails", "undecided", "untested", "descriptive"]
 LEVEL = 0.95
 POWER = 0.8
 MOST_TESTED = 6  # claims of a study: with more, a few seeds can hardly decide any of them
-COMPARED = {"equivalent": "equivalent within", "grows": "grows by more than"}  # expectations in words
+COMPARED = {"equivalent": "within ±", "grows": "growth above "}  # expectations in words, before the margin
 UNITS: Mapping[type, str] = {Saving: "percent", Scaling: "exponent", Growth: "points per doubling"}
 
 
@@ -99,9 +99,9 @@ class Claim:
 
         >>> from xstilts.claims.measures import Gain
         >>> Claim("They are as good", Gain("squad", "xquad"), "equivalent", margin=1.0).condition
-        'equivalent within 1'
+        'within ±1'
         """
-        return f"{COMPARED.get(self.expectation, self.expectation)} {self.margin:g}"
+        return f"{COMPARED.get(self.expectation, f'{self.expectation} ')}{self.margin:g}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -278,27 +278,30 @@ def _verdict(claim: Claim, measured: Measured, family: _Family) -> Verdict:
         keys=measured.keys,
     )
     status = _status(claim, low, high)
-    span = f"{estimate.value:+.2f} [{low:+.2f}, {high:+.2f}]"
+    span = _span(estimate.value, low, high)
     if estimate.count <= estimate.lost or low == high:
         return replace(verdict, why=_too_few(claim, estimate))
     if status == "undecided":
-        return replace(verdict, why=f"{span} includes {null:g}: {_remedy(verdict)}")
+        edge = f"{null:g}".replace("-", "−")
+        return replace(verdict, why=f"{span}: the interval includes {edge}; {_remedy(verdict)}")
     if family.p > 1 - LEVEL:
-        alone = f"{span} would decide the claim alone, but not among {family.size} claims (corrected p {family.p:.3f})"
-        return replace(verdict, why=f"{alone}: {_remedy(verdict)}")
-    verb = "satisfies" if status == "holds" else "contradicts"
-    return replace(verdict, status=status, why=f"all of {span} {verb} '{claim.condition}'")
+        alone = (
+            f"{span}: the interval would decide this claim by itself, but Holm's correction for {family.size} claims "
+            f"gives p = {family.p:.3f}"
+        )
+        return replace(verdict, why=f"{alone}; {_remedy(verdict)}")
+    return replace(verdict, status=status, why=f"{span}: the whole interval is {_where(claim, status)}")
 
 
 def _described(claim: Claim, measured: Measured) -> Verdict:
     """Return what is shown of a descriptive claim: its estimate and interval."""
     estimate = measured.estimate
     low, high = (estimate.value, estimate.value) if measured.exact else estimate.interval(LEVEL)
-    shown = f"{estimate.value:+.2f}" if not low < high else f"{estimate.value:+.2f} [{low:+.2f}, {high:+.2f}]"
+    shown = _span(estimate.value, low, high) if low < high else _signed(estimate.value)
     return Verdict(
         claim,
         "descriptive",
-        f"{shown}, described and not tested",
+        f"{shown}; shown without a test",
         estimate=estimate.value,
         interval=(low, high),
         n_replicates=estimate.count,
@@ -311,11 +314,11 @@ def _counted(claim: Claim, measured: Measured) -> Verdict:
     """Return the verdict on a figure that is counted and has no uncertainty."""
     value = measured.estimate.value
     status = _status(claim, value, value)
-    verb = {"holds": "satisfies", "fails": "contradicts"}.get(status, "is exactly at the margin of")
+    where = "exactly at the margin" if status == "undecided" else _where(claim, status)
     return Verdict(
         claim,
         status,
-        f"{value:+.2f}, counted and not sampled, {verb} '{claim.condition}'",
+        f"{_signed(value)}, an exact count without sampling error, is {where}",
         estimate=value,
         interval=(value, value),
         n_replicates=measured.estimate.count,
@@ -336,31 +339,52 @@ def _status(claim: Claim, low: float, high: float) -> Status:
     return "holds" if inside else "fails" if outside else "undecided"
 
 
+def _where(claim: Claim, status: Status) -> str:
+    """Return where an interval lies that decides a claim, in words."""
+    margin = f"{claim.margin:g}".replace("-", "−")
+    if claim.expectation == "equivalent":
+        return f"within ±{margin}" if status == "holds" else f"outside ±{margin}"
+    return f"{'above' if (claim.expectation == 'below') != (status == 'holds') else 'below'} {margin}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _span(value: float, low: float, high: float) -> str:
+    """Return an estimate with its interval.
+
+    >>> _span(2.41, -1.52, 6.34)
+    '+2.41, 95 % interval −1.52 to +6.34'
+    """
+    return f"{_signed(value)}, {100 * LEVEL:.0f} % interval {_signed(low)} to {_signed(high)}"
+
+
 def _too_few(claim: Claim, estimate: Estimate) -> str:
     """Return why an estimate has no interval."""
+    noun = _replicates(claim)
     if estimate.count <= estimate.lost:
-        noun = _replicates(claim, "distinct replicates")
-        return f"{estimate.count} {noun} allow no interval: at least {estimate.lost + 1} are needed"
-    return (
-        f"{estimate.count} replicates do not vary at all, which allows no interval: give their examples, or more seeds"
-    )
+        given = f"{estimate.count} {noun if estimate.count != 1 else noun.removesuffix('s')}"
+        return f"{given} cannot give an interval: at least {estimate.lost + 1} are needed"
+    return f"the scores of all {estimate.count} {noun} are the same, which gives no interval: use more {noun}"
 
 
 def _remedy(verdict: Verdict) -> str:
     """Return what the replicates of an undecided verdict could detect, and how many would decide it."""
     claim = verdict.claim
-    noun = _replicates(claim, "seeds")
+    noun = _replicates(claim)
     size = f"{verdict.detectable:.2f} {'in the exponent' if claim.unit == 'exponent' else claim.unit}"
+    power = f"{100 * POWER:.0f} % power"
     if claim.expectation == "equivalent" and abs(verdict.estimate) < claim.margin:
-        able = f"equivalence within {size} would be shown"
+        able = f"we would show equivalence within ±{size} with {power}"
     else:
-        able = f"a difference of {size} would be detected"
-    able = f"with {verdict.n_replicates} {noun} {able} with {POWER:.0%} power".replace("%", " %")
+        able = f"we would detect a difference of {size} with {power}"
+    able = f"with {verdict.n_replicates} {noun} {able}"
     if verdict.seeds_needed is None:
-        return f"{able}; this one needs more examples or languages, not more {noun}"
-    return f"{able}; this one would need {verdict.seeds_needed} {noun}"
+        return f"{able}; no number of {noun} would be enough for this one: it needs more test examples or languages"
+    return f"{able}; this one would need {verdict.seeds_needed:,} {noun}"
 
 
-def _replicates(claim: Claim, otherwise: str) -> str:
-    """Return what a claim's replicates are: sizes, where it is about encoders of several sizes."""
-    return "sizes" if isinstance(claim.measure, Growth | Scaling) else otherwise
+def _replicates(claim: Claim) -> str:
+    """Return what a claim's replicates are: seeds, or sizes where it is about encoders of several sizes."""
+    return "encoder sizes" if isinstance(claim.measure, Growth | Scaling) else "seeds"

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from xstilts import stats
+from xstilts import metrics, stats
 from xstilts.claims.results_table import (
     CLOCKED,
     COSTS,
@@ -80,7 +80,8 @@ class Level:
         """
         rows = arm(table, self.intermediate, self.target, self.encoder, self.recipe, self.layer)
         codes = self.languages or zero_shot([rows])
-        return over(estimate(table, [rows], codes, self.resampling), [rows], codes)
+        measured = over(estimate(table, [rows], codes, self.resampling), [rows], codes)
+        return measured.within(*metrics.bounds(measured.setting.metric))
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ class Gain:
             Missing: No seed has both settings in all languages.
         """
         arms, codes = self.arms(table)
-        return over(estimate(table, arms, codes, self.resampling), arms, codes)
+        measured = over(estimate(table, arms, codes, self.resampling), arms, codes)
+        return measured.within(*_gain_bounds(measured.setting.metric))
 
     def by_seed(self, table: ResultsTable) -> dict[int, float]:
         """Return the mean gain over languages of each seed.
@@ -206,9 +208,10 @@ class Mean:
         parts = [gain.arms(table) for gain in self.gains]
         estimate = together(table, parts, replace(self.gains[0].resampling, sampled=False))
         measured = [over(estimate, arms, codes) for arms, codes in parts]
-        metrics = ", ".join(dict.fromkeys(part.setting.metric for part in measured))
+        names = tuple(dict.fromkeys(part.setting.metric for part in measured))
         keys = tuple(sorted({key for part in measured for key in part.keys}))
-        return Measured(estimate, replace(measured[0].setting, metric=metrics, languages=()), keys)
+        mean = Measured(estimate, replace(measured[0].setting, metric=", ".join(names), languages=()), keys)
+        return mean.within(*_gain_bounds(*names))
 
 
 @dataclass(frozen=True)
@@ -252,6 +255,86 @@ class Growth:
         if isinstance(self.gain, Mean):
             return Mean(tuple(replace(gain, encoder=encoder) for gain in self.gain.gains)).of(table)
         return replace(self.gain, encoder=encoder).of(table)
+
+
+def described(measure: Any) -> str:
+    """Return in words what a measure compares.
+
+    Args:
+        measure: A measure.
+
+    Returns:
+        A phrase; "" for a measure that the package does not define.
+
+    >>> described(Gain("squad", "xquad", languages=("sw",)))
+    'score on xquad after squad minus score without an intermediate phase, in sw'
+    >>> described(Saving("intermediate_seconds", "squad", "xquad", "head", "all"))
+    'percent of intermediate seconds that (head) saves against (all), squad, xquad'
+    """
+    if isinstance(measure, Level):
+        return f"score on {measure.target} {_after(measure.intermediate, measure.recipe)}{_in(measure.languages)}"
+    if isinstance(measure, Gain):
+        return (
+            f"score on {measure.target} {_after(measure.intermediate, measure.recipe)} minus "
+            f"score {_after(measure.over, measure.over_recipe)}{_in(measure.languages)}"
+        )
+    if isinstance(measure, Mean):
+        return _mean_described(measure.gains)
+    if isinstance(measure, Growth):
+        return f"growth with each doubling of the encoder's parameters; what grows: {described(measure.gain)}"
+    if isinstance(measure, Saving):
+        first, second = (_arm_name(name, label) for name, label in _saving_arms(measure))
+        per = f" per {_words(measure.per)}" if measure.per else ""
+        return (
+            f"percent of {_words(measure.figure)}{per} that {first} saves against {second}, "
+            f"{', '.join(filter(None, (measure.intermediate if not measure.over else '', measure.target)))}"
+        )
+    if isinstance(measure, Scaling):
+        per = f" per {_words(measure.per)}" if measure.per else ""
+        against = f", minus that of {_arm_name(measure.over, measure.over_recipe)}" if measure.over else ""
+        name = _arm_name(measure.intermediate, measure.recipe)
+        return f"exponent with which {_words(measure.figure)}{per} of {name} grow with the parameters{against}"
+    return ""
+
+
+def _mean_described(gains: tuple[Gain, ...]) -> str:
+    first, targets = gains[0], dict.fromkeys(gain.target for gain in gains)
+    languages = tuple(sorted({code for gain in gains for code in gain.languages}))
+    if len({replace(gain, target="", languages=()) for gain in gains}) == 1 and len(targets) == len(gains):
+        # The same comparison on several targets.
+        comparison = described(replace(first, target=", ".join(targets), languages=languages))
+        return comparison if len(targets) == 1 else f"{comparison}, and mean over these {len(targets)} targets"
+    pairs = f"mean over {len(gains)} pairs of intermediate and target task"
+    if len({(gain.recipe, gain.over_recipe, gain.languages) for gain in gains}) == 1 and first.recipe:
+        if all(gain.over == gain.intermediate for gain in gains):
+            return f"score with ({first.recipe}) minus score with ({first.over_recipe}){_in(languages)}, {pairs}"
+        if all(gain.over == BASELINE for gain in gains):
+            return f"score after an intermediate phase ({first.recipe}) minus score without{_in(languages)}, {pairs}"
+    return f"mean of {len(gains)} differences, the first: {described(first)}"
+
+
+def _saving_arms(measure: Saving) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Return the setting and the recipe on both sides of a saving; without the setting where both have the same."""
+    first, second = (measure.intermediate, measure.over) if measure.over else ("", "")
+    return (first, measure.recipe), (second, measure.over_recipe)
+
+
+def _arm_name(intermediate: str, recipe: str) -> str:
+    return " ".join(filter(None, (intermediate, f"({recipe})" if recipe else "")))
+
+
+def _after(intermediate: str, recipe: str) -> str:
+    if intermediate == BASELINE:
+        return "without an intermediate phase" + (f" ({recipe})" if recipe else "")
+    return f"after {_arm_name(intermediate, recipe) or 'the selected intermediate task'}"
+
+
+def _in(languages: tuple[str, ...]) -> str:
+    return f", in {', '.join(languages)}" if languages else ", mean over the zero-shot languages"
+
+
+def _words(figure: str) -> str:
+    return figure.replace("_", " ").replace("flops", "FLOPs").replace("mib", "MiB")
 
 
 def to_json(measure: Any) -> dict[str, Any]:
@@ -369,7 +452,8 @@ class Saving:
         ]
         saved = 100 * (1 - np.array(spent[0]) / np.array(spent[1]))
         estimate = Estimate(float(saved.mean()), float(saved.var(ddof=1)) if len(saved) > 1 else math.nan, len(saved))
-        return replace(over(estimate, arms, every), exact=self.counted)
+        measured = over(estimate, arms, every).within(-math.inf, 100.0)  # no cost is below zero
+        return replace(measured, exact=self.counted)
 
 
 @dataclass(frozen=True)
@@ -497,6 +581,10 @@ class Measured:
     keys: tuple[str, ...] = ()
     exact: bool = False
 
+    def within(self, low: float, high: float) -> Measured:
+        """Return the same with an interval that ends at the smallest and the largest value that there can be."""
+        return replace(self, estimate=replace(self.estimate, bounds=(low, high)))
+
 
 class Measure(Protocol):
     """Names an estimate that a results table allows."""
@@ -514,6 +602,12 @@ class Measure(Protocol):
             Missing: The table lacks rows that it needs.
         """
         ...
+
+
+def _gain_bounds(*names: str) -> tuple[float, float]:
+    """Return the smallest and the largest gain, or mean of gains, that metrics allow."""
+    widest = max(high - low for low, high in map(metrics.bounds, names))
+    return -widest, widest
 
 
 def zero_shot(arms: list[Arm]) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ class Benchmark:
         languages: The languages of each complete task's mean.
         missing: The languages without a score of each incomplete task; none for a task without a table.
         decimals: Decimals to show.
+        widest: The largest difference that two means can have: they are percentages.
     """
 
     suite: Suite
@@ -49,6 +50,7 @@ class Benchmark:
     languages: Mapping[str, tuple[str, ...]]
     missing: Mapping[str, tuple[str, ...]]
     decimals: int = 1
+    widest: float = 100.0
 
     def rows(self) -> dict[str, tuple[str, ...]]:
         """Return the rows of complete tasks and groups, with the tasks that each is a mean over."""

@@ -45,6 +45,7 @@ from xstilts.training.recipe import Recipe
 from xstilts.training.train import MODEL
 
 EARLIER = "earlier"  # what tables and reports call the role of pretraining
+TRAININGS = (EARLIER, INTERMEDIATE, TARGET)  # roles of stages that have a model, in the order of phases
 PREDICT, SCORE = "predict", "score"
 MIB = 2**20
 RESAMPLES = 200

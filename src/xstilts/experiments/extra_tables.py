@@ -121,10 +121,10 @@ class Lengths:
                 lengths.setdefault(row.language, (record["examples"], record["cost"]["tokens"] / record["examples"]))
         base = lengths.get(self.against, (0, math.nan))[1]
         return {
-            "title": f"Tokens an example of {self.target} by language",
-            "columns": ["language", "family", "script", "examples", "tokens an example", f"times {self.against}"],
+            "title": f"Tokens per example of {self.target} by language",
+            "columns": ["language", "family", "script", "examples", "tokens per example", f"ratio to {self.against}"],
             "rows": [[*_about(code), count, tokens, tokens / base] for code, (count, tokens) in lengths.items()],
-            "note": f"By the tokenizer of {encoder}. FLOPs and time of a prediction follow the tokens.",
+            "note": f"With the tokenizer of {encoder}. FLOPs and time of a prediction grow with the tokens.",
         }
 
 
@@ -154,14 +154,13 @@ class CostBySize:
         return {
             "title": f"The intermediate phase before {self.target} by size",
             "columns": [
-                *("encoder", "parameters", "recipe", "tokens an example", "TFLOPs", "seconds", "MiB, counted"),
+                *("encoder", "parameters", "recipe", "tokens per example", "TFLOPs", "seconds", "MiB, computed"),
                 *("MiB, measured", "joules"),
             ],
             "rows": [_taken(rows, records) for rows in _arms(selected)],
-            "note": "Means over seeds. Counted is the memory of the largest pass, from shapes; measured is the most "
-            "that torch had allocated on a GPU, on a CPU the most that the process held during the training without "
-            "what is not the network's. Joules are of the whole device, by its own meter. Nothing where the machine "
-            "does not measure.",
+            "note": "Means over seeds. Computed memory is that of the largest forward and backward pass, from tensor "
+            "shapes; measured memory is the peak that torch allocated on a GPU, on a CPU what the process grew by at "
+            "most during the training. Joules are of the whole device, by its own meter. A dash: not measured.",
         }
 
 
@@ -192,7 +191,7 @@ class GainBySize:
             "title": f"Gain of {gain.intermediate} on {gain.target} by size",
             "columns": ["encoder", "parameters", f"score of {gain.over}", "gain", "low", "high", "seeds"],
             "rows": [row for size, name in sizes for row in _gained(level, gain, size, name, table)],
-            "note": f"Means over languages and seeds, with intervals at {LEVEL:.0%}, each by itself."
+            "note": f"Means over languages and seeds, with {LEVEL:.0%} intervals, not corrected for their number."
             + (f" Recipe: {gain.recipe}." if gain.recipe else ""),
         }
 
@@ -218,12 +217,16 @@ class PairedTests:
             Title, columns, rows and note of the table.
         """
         return {
-            "title": "The same gains by other tests",
-            "columns": ["claim", "p, seeds swapped", "languages", "of them p ≤ 0.05, examples swapped", "order bound"],
+            "title": "The gains of tested claims by other tests",
+            "columns": [
+                *("claim", "p, permutation over seeds", "languages"),
+                *("languages with p ≤ 0.05, permutation over examples", "almost stochastic order ε"),
+            ],
             "rows": [row for sentence, gain in self.gains for row in _swapped(sentence, gain, table)],
-            "note": "Swapping seeds cannot give less than two divided by two to the power of their number. Examples "
-            "are swapped in each language, p after Holm's correction over languages: other examples, these very "
-            "models. Order bound: below 0.5 the scores of seeds are almost stochastically larger (Dror et al. 2019).",
+            "note": "A permutation test over n seeds cannot give p below 2 / 2ⁿ. The permutation tests over examples "
+            "are of each language, with Holm's correction over languages; they ask about other test examples for these "
+            "trained models. ε is an upper bound: below 0.5 the scores with the intermediate phase are almost "
+            "stochastically larger (Dror et al. 2019).",
         }
 
 
@@ -316,11 +319,12 @@ class TimeToQuality:
         curves = {key: smoothed(_losses(records[key])) for keys in trainings.values() for key in keys}
         level = max((curve[-1][1] for curve in curves.values() if curve), default=math.nan)
         return {
-            "title": f"Until {self.intermediate} is learned, by recipe",
-            "columns": ["recipe", "share of the training", "examples", "seconds", "TFLOPs", "loss in the end"],
+            "title": f"Training until {self.intermediate} reaches a given loss, by recipe",
+            "columns": ["recipe", "share of the training", "examples", "seconds", "TFLOPs", "final loss"],
             "rows": [[recipe, *_until(keys, curves, level, records)] for recipe, keys in trainings.items()],
-            "note": f"Until the training loss, a running mean over {SMOOTHED:.0%} of the training, first falls to "
-            f"{level:.3f}, which all of them reach. Means over seeds; seconds and FLOPs in proportion to the steps.",
+            "note": f"What it takes until the training loss, a running mean over {SMOOTHED:.0%} of the training, falls "
+            f"to {level:.3f} for the first time, the lowest loss that all trainings reach. Means over seeds; seconds "
+            "and FLOPs are in proportion to the steps.",
         }
 
 
@@ -404,7 +408,7 @@ class TriedRates:
             "rows": [_tried(trial) for trial in self.trials],
             "note": "Every arm tries as many rates, with one seed on each intermediate task and without any target; "
             "scores are means over these tasks, on development data in the training language. If the lowest or the "
-            "highest rate is chosen, a better one may lie beyond it. The trainings that only the choice needed: "
+            "highest rate is chosen, a better one may lie beyond it. The choice alone took this many trainings: "
             f"{trainings}, {seconds:,.1f} seconds, {flops / TERA:,.3g} TFLOPs.",
         }
 
@@ -435,10 +439,11 @@ class NoiseScales:
         scales = {name: gradient_noise.read(folder_of(stage, machine)) for name, stage in self._measured(machine)}
         return {
             "title": "Gradient noise scale of the intermediate task",
-            "columns": ["task", "weights", "examples", "low", "high", "squared norm of the gradient"],
+            "columns": ["task", "weights", "noise scale (examples)", "low", "high", "squared gradient norm"],
             "rows": [[*name, noise.scale, noise.low, noise.high, noise.signal] for name, noise in scales.items()],
-            "note": "Batches much smaller than the noise scale gain nearly in proportion when they grow, larger ones "
-            "hardly at all (McCandlish et al. 2018). Intervals are a jackknife's; nothing where there is no signal.",
+            "note": "Far below the noise scale, twice the batch size needs nearly half the steps; far above it a "
+            "larger batch saves hardly any (McCandlish et al. 2018). Intervals are by the jackknife. A dash: the "
+            "gradient does not differ from noise.",
         }
 
     def _measured(self, machine: Runtime) -> Iterator[tuple[tuple[str, str], Stage]]:
@@ -447,7 +452,10 @@ class NoiseScales:
                 continue
             trained_on = training_set(tasks[0], machine.data).read_by(self.grid.encoder)
             recipe = self.grid.recipes.of(tasks, INTERMEDIATE, self.grid.encoder)
-            yield (tasks[0].label, "as they come"), gradient_noise.gradient_noise(self.grid.encoder, trained_on, recipe)
+            yield (
+                (tasks[0].label, "before training"),
+                gradient_noise.gradient_noise(self.grid.encoder, trained_on, recipe),
+            )
             for seed in range(1, self.grid.seeds + 1):
                 model = train(self.grid.encoder, (trained_on,), recipe, seed)
                 yield (

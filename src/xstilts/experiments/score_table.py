@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Protocol
 
 from rich.table import Table as RichTable
 
+from xstilts import metrics
 from xstilts.evaluation import contamination
 from xstilts.evaluation.score import read_score
 from xstilts.experiments import snapshot_choice, translated_counts
@@ -123,6 +124,12 @@ class ScoreTable:
         """Return how many decimals scores are shown with: one for percent, three for losses."""
         return 3 if self.metric.endswith("_loss") else 1
 
+    @property
+    def widest(self) -> float:
+        """The largest difference that two scores of the metric can have."""
+        low, high = metrics.bounds(self.metric)
+        return high - low
+
     def rows(self) -> dict[str, tuple[str, ...]]:
         """Return the rows: each language, English first, then the means with the languages they are over."""
         others = tuple(code for code in self.languages if code != self.english)
@@ -147,6 +154,11 @@ class TableOfMeans(Protocol):
         """How many decimals scores are shown with."""
         ...
 
+    @property
+    def widest(self) -> float:
+        """The largest difference that two scores can have."""
+        ...
+
     def rows(self) -> dict[str, tuple[str, ...]]:
         """Return the languages, or tasks, of each row by its label; a mean has several."""
         ...
@@ -167,7 +179,12 @@ def collect(runs: Mapping[str, list[Run]], machine: Runtime) -> ScoreTable:
     columns = tuple(_column(name, seeds, machine) for name, seeds in runs.items())
     without_data = first.without_few_shot_data()
     missing = tuple(code for code in first.measured_languages() if code not in (*languages, *without_data))
-    notes = (*_averages(first), *_shots(first), *_notes(first, machine), *_contaminated(runs, machine))
+    notes = (
+        *_averages(next(iter(runs.values()))),
+        *_shots(first),
+        *_notes(first, machine),
+        *_contaminated(runs, machine),
+    )
     english = first.target.trained_in[0]
     layer = read_score(folder_of(next(iter(first.scores().values())), machine)).get("fixed_layer")
     notes += tuple(dict.fromkeys(chain.from_iterable(_repeated(run) for seeds in runs.values() for run in seeds)))
@@ -206,13 +223,14 @@ def _repeated(run: Run) -> Iterable[str]:
             yield f"no better than chance, and repeated with seed {seeds}: {phase.tries[0].label}"
 
 
-def _averages(run: Run) -> Iterable[str]:
+def _averages(runs: Sequence[Run]) -> Iterable[str]:
     """Yield what the weights behind each score are the average of, and why there is no oracle that was asked for."""
+    run = runs[0]
     if run.oracle and not snapshot_choice.pairs(run):
         yield "no oracle: it needs development data in the training language and in another one"
     if run.average and run.model() != run.encoder:
-        described = averaging(run.average).described(run.seed)
-        yield f"each model is an average of weights, {described}" + (", and so on" if "seeds" in run.average else "")
+        described = dict.fromkeys(averaging(run.average).described(other.seed) for other in runs)
+        yield f"the weights of each model are an average {', '.join(described)}"
 
 
 def _shots(run: Run) -> Iterable[str]:
@@ -332,7 +350,8 @@ def _cells(table: TableOfMeans) -> Iterable[tuple[str, list[str]]]:
         for column in table.columns:
             cells.append(_figure(summary(_replicates(column, codes)), table.decimals))
             if column is not base:
-                cells.append(_gain(gain(base.mean(codes), column.mean(codes)), table.decimals))
+                difference = gain(base.mean(codes), column.mean(codes)).within(-table.widest, table.widest)
+                cells.append(_gain(difference, table.decimals))
         yield label, cells
 
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -54,6 +55,7 @@ __all__ = [
     "average",
     "average_precision",
     "bitext_f1",
+    "bounds",
     "chunks",
     "entity_f1",
     "extract",
@@ -103,6 +105,8 @@ _METRICS: dict[str, tuple[Metric, Pool]] = {
     "map20": (map20, classification.pool),
     "mlm_loss": (mlm_loss, classification.ratio),
 }
+PERCENT = (0.0, 100.0)
+_BOUNDS = {"mlm_loss": (0.0, math.inf)}  # of metrics that are no percentages
 
 
 def names() -> tuple[str, ...]:
@@ -123,6 +127,21 @@ def metric(name: str) -> Metric:
         InputError: There is no such metric; the message has the nearest name.
     """
     return _known(name)[0]
+
+
+def bounds(name: str) -> tuple[float, float]:
+    """Return the smallest and the largest headline that a metric can have.
+
+    Args:
+        name: The name of the metric.
+
+    Returns:
+        0 and 100 for a percentage, which any metric is that `names` does not have; 0 and infinity for a loss.
+
+    >>> bounds("accuracy")
+    (0.0, 100.0)
+    """
+    return _BOUNDS.get(name, PERCENT)
 
 
 def headlines(name: str, examples: Sequence[Any] | Array, weights: Array) -> Array:

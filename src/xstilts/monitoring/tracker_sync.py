@@ -166,8 +166,9 @@ def _by_step(lines: list[dict[str, Any]]) -> tuple[tuple[int, dict[str, float]],
     steps: dict[int, dict[str, float]] = {}
     for line in lines:
         dev_scores = {f"dev/{task}": value for task, value in line.get("dev", {}).items()}
-        loss = {"loss": line["loss"]} if "loss" in line else {}
-        figures = {name: float(value) for name, value in {**loss, **dev_scores}.items() if math.isfinite(value)}
+        losses = {"loss": line["loss"]} if "loss" in line else {}
+        losses |= {f"loss/{task}": value for task, value in line.get("task_losses", {}).items()}
+        figures = {name: float(value) for name, value in {**losses, **dev_scores}.items() if math.isfinite(value)}
         steps.setdefault(int(line["step"]), {}).update(figures)
     return tuple((step, figures) for step, figures in sorted(steps.items()) if figures)
 

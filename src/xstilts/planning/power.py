@@ -48,7 +48,7 @@ PERCENT_DEVIATION = 3.0  # of a saving of time between seeds, in percent
 EXPONENT_DEVIATION = 0.15  # of costs from a power law over sizes, in doublings
 RATIO_DEVIATION = 0.05  # of the ratio of two costs of one encoder, in which what is its own cancels
 SHARED = 0.5  # correlation of two gains on one target with one encoder, which share their baseline
-GUESS = "guessed variances"
+GUESS = "assumed variances"
 
 
 @dataclass(frozen=True)
@@ -159,16 +159,18 @@ class ClaimPower:
     def describe(self) -> str:
         """Return what the claim can detect, in a sentence."""
         unit = "in the exponent" if self.claim.unit == "exponent" else self.claim.unit
-        by = f"{self.replicates} {'sizes' if isinstance(self.claim.measure, Growth | Scaling) else 'seeds'}"
+        noun = "encoder sizes" if isinstance(self.claim.measure, Growth | Scaling) else "seeds"
+        able = f"with {self.replicates} {noun} we would"
+        power = f"{100 * POWER:.0f} % power"
         if math.isnan(self.detectable):
-            return f"with {by} nothing is known of what it detects: a single seed, or fewer than three known sizes"
+            return f"with {self.replicates} {noun} the power is not known: it takes two seeds, or three known sizes"
         if self.claim.expectation != "equivalent":
-            return f"with {by}, a difference of {self.detectable:.2f} {unit} or more is detected"
-        shown = f"with {by}, equivalence within {self.detectable:.2f} {unit} is shown where there is no difference"
+            return f"{able} detect a difference of {self.detectable:.2f} {unit} with {power}"
+        shown = f"{able} show equivalence within ±{self.detectable:.2f} {unit} with {power} if there is no difference"
         if not self.too_weak:
             return shown
-        needed = f", which takes {self.seeds_needed} seeds" if self.seeds_needed else ""
-        return f"{shown}: too little for the margin of {self.claim.margin:g}{needed}"
+        needed = f", which would need {self.seeds_needed} seeds" if self.seeds_needed else ""
+        return f"{shown}: not enough for the margin of {self.claim.margin:g}{needed}"
 
 
 def plan(study: Study, variances: Variances, sizes: Mapping[str, float] | None = None) -> tuple[ClaimPower, ...]:
@@ -292,8 +294,9 @@ def notes(planned: Sequence[ClaimPower], study: Study, variances: Variances) -> 
     """
     described = sum(claim.descriptive for claim in study.claims)
     lines = [
-        f"detects: the difference found in {POWER:.0%} of studies like this one, at the claim's least share of the "
-        f"level of {1 - LEVEL:.0%} (claims that answer the question share half of it)",
+        f"detectable difference: the true distance from the margin at which {100 * POWER:.0f} % of such studies would "
+        "reach a verdict, at the significance level that Holm's correction leaves a claim at least: claims that answer "
+        f"the question share half of {1 - LEVEL:.2g}, the others the other half",
         f"variances: {variances.source}: {variances.seed:.2f} points from seed to seed and {variances.examples:.2f} "
         "through test examples, for a gain on one target"
         + (
@@ -304,8 +307,8 @@ def notes(planned: Sequence[ClaimPower], study: Study, variances: Variances) -> 
         ),
     ]
     if described:
-        lines.append(f"{described} further claims are described and not tested, so that they take nothing of the level")
-    lines += [f"too weak: “{power.claim.sentence}”: {power.describe()}" for power in planned if power.too_weak]
+        lines.append(f"{described} further claims are measured without a test, so that they need no correction")
+    lines += [f"not enough seeds: “{power.claim.sentence}”: {power.describe()}" for power in planned if power.too_weak]
     if warning := too_many(study.claims):
         lines.append(warning)
     return tuple(lines)

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 
+from xstilts.claims.claim import LEVEL
 from xstilts.models.naming import name_of
 from xstilts.planning import dataset_sizes
 from xstilts.planning.dataset_sizes import Size
@@ -53,7 +54,15 @@ LINES = (
     "GiB",
     "fits",
 )
-POWERS = ("claim", "expected", "replicates", "share of the level", "detects", "", "variances")
+POWERS = (
+    "claim",
+    "holds if the interval is",
+    "seeds or sizes",
+    "significance level",
+    "detectable difference",
+    "enough for the margin",
+    "source of variances",
+)
 SIZES = ("task", "split", "examples", "sequences each", "tokens a sequence", "from")
 
 
@@ -88,7 +97,7 @@ def power_parts(planned: Sequence[ClaimPower], notes: Sequence[str]) -> Iterator
         A table, and the lines below it; nothing for a study that tests no claim.
     """
     if planned:
-        yield _table("what the claims can detect, with 80 % power", POWERS, [_of_claim(entry) for entry in planned])
+        yield _table("what the claims can detect with 80 % power", POWERS, [_of_claim(entry) for entry in planned])
         yield from (f"  {line}" for line in notes)
 
 
@@ -96,12 +105,12 @@ def _of_claim(entry: ClaimPower) -> list[str]:
     claim = entry.claim
     known = not math.isnan(entry.detectable)
     return [
-        f"{claim.sentence}{' (answers)' if claim.answers else ''}",
+        f"{claim.sentence}{' (answers the question)' if claim.answers else ''}",
         claim.condition,
         f"{entry.replicates}",
-        f"{entry.share:.1%}",
+        f"{(1 - LEVEL) * entry.share:.3f}",
         f"{entry.detectable:.2f} {claim.unit}" if known else "not known",
-        "too weak" if entry.too_weak else "",
+        "" if claim.expectation != "equivalent" or not known else "no" if entry.too_weak else "yes",
         entry.source,
     ]
 
@@ -117,13 +126,15 @@ def notes(gpu: Gpu) -> tuple[str, ...]:
     """
     peak, source = gpu.peak
     return (
-        f"GPU-hours are FLOPs by {gpu.utilisation:.0%} (--utilisation) of the peak, {peak / 1e12:,.0f} TFLOP/s in bf16 "
-        f"({source}): an assumption, small encoders on short texts reach less",
-        "naive: every run by itself; shared: equal stages are built once, in the last row also across arms",
-        "FLOPs are the ledger's, forward and backward by what is trained, predictions in every language and "
-        "evaluations on development data included, without padding and without recomputed activations",
-        f"memory is the largest pass's, all rows of the embeddings trained, on a device of {gpu.gib:g} GiB (--memory)",
-        "assumed are the sizes of the table in dataset_sizes.py; measured lengths are of "
+        f"GPU-hours assume {gpu.utilisation:.0%} (--utilisation) of the peak of {peak / 1e12:,.0f} TFLOP/s in bf16 "
+        f"({source}); small encoders on short texts reach less",
+        "naive: each run makes all its trainings and predictions; shared: equal ones are made once, in the last row "
+        "also across arms",
+        "FLOPs are those of forward and backward passes of what is trained, of predictions in every language and of "
+        "evaluations on development data, without padding and without recomputed activations",
+        "memory is that of the largest forward and backward pass, with all rows of the embeddings trained, on a device "
+        f"of {gpu.gib:g} GiB (--memory)",
+        "sizes that are not measured are those of the table in dataset_sizes.py; measured lengths are of "
         f"{dataset_sizes.MEASURED:,} examples at most",
     )
 

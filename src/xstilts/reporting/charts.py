@@ -23,6 +23,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from xstilts.experiments.collect_results import TRAININGS
 from xstilts.reporting.page import Panel, Plot, Section
 from xstilts.runtime import tables
 from xstilts.runtime.tables import Cell, TableView, is_known
@@ -44,7 +45,8 @@ MARKS = "osD^vPX"
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (3, 1)), (0, (8, 2)), (0, (2, 2)))
 SIZE = (4.2, 2.9)  # inches at 72 px: the width of a phone
 PLACE = (0.125, 0.17, 0.835, 0.73)  # of the axes, the same in all panels, so that they line up
-STRIP_WIDTH = 88  # px
+STRIP_WIDTH = 120  # px
+FAR = 3.0  # distances between the quartiles: what lies further away does not stretch a scale
 SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "xstilts",
@@ -133,9 +135,10 @@ def varying(rows: Sequence[Json], *columns: str) -> tuple[str, ...]:
         columns: Columns that may tell them apart.
 
     Returns:
-        The first column, and those of the others that differ among the rows.
+        Those columns that differ among the rows; the first one where none does.
     """
-    return (columns[0], *(column for column in columns[1:] if len({row.get(column) for row in rows}) > 1))
+    differing = tuple(column for column in columns if len({row.get(column) for row in rows}) > 1)
+    return differing or columns[:1]
 
 
 def label(row: Json, columns: Iterable[str]) -> str:
@@ -208,10 +211,10 @@ def _cost_table(rows: Sequence[Json]) -> TableView:
 
 
 def _curve_plots(curves: Sequence[Json]) -> Iterator[Plot]:
-    """Yield the loss, then the dev scores of each role's trainings: a panel for each training, a line for each seed."""
+    """Yield the loss, then the dev scores of each role's trainings: a panel for each task of a training."""
     encoders = tuple(dict.fromkeys(curve["encoder"] for curve in curves))
-    for role in dict.fromkeys(curve["role"] for curve in curves):
-        for field, title in (("points", "loss"), ("dev_scores", "dev score")):
+    for role in sorted({curve["role"] for curve in curves}, key=_phase):
+        for field, title in (("points", "training loss"), ("dev_scores", "score on development data")):
             drawn = [curve for curve in curves if curve["role"] == role and curve.get(field)]
             groups = list(_by_training(drawn).items())
             for first in range(0, len(groups), PANELS):
@@ -220,11 +223,21 @@ def _curve_plots(curves: Sequence[Json]) -> Iterator[Plot]:
                 yield _curve_plot(name, f"{role.capitalize()} phase: {title}", part, field, encoders)
 
 
+def _phase(role: str) -> int:
+    """Return the place of a role in the order of phases; unknown ones come last."""
+    return TRAININGS.index(role) if role in TRAININGS else len(TRAININGS)
+
+
 def _by_training(curves: Sequence[Json]) -> dict[str, list[Json]]:
-    columns = varying(curves, "label", "recipe")
-    groups: dict[str, list[Json]] = {}
+    """Return curves by task and training; the recipe is named where several have trainings of the same name."""
+    by_label: dict[str, list[Json]] = {}
     for curve in curves:
-        groups.setdefault(label(curve, columns), []).append(curve)
+        by_label.setdefault(curve["label"], []).append(curve)
+    groups: dict[str, list[Json]] = {}
+    for name, same in by_label.items():
+        recipes = {curve.get("recipe") for curve in same}
+        for curve in same:
+            groups.setdefault(label(curve, ("label", "recipe")) if len(recipes) > 1 else name, []).append(curve)
     return groups
 
 
@@ -243,9 +256,12 @@ def _curve_plot(name: str, title: str, groups: Mapping[str, list[Json]], field: 
         for name, group in groups.items()
         for curve in group
     )
-    columns = ("training", "encoder", "seed", "first", "last", "steps", "time")
+    columns = ("task and training", "encoder", "seed", "first", "last", "steps", "time")
     table = TableView(f"{name}-data", title, columns, rows, folded=True)
-    return Plot(name, title, panels, table, encoders, "One line per seed.")
+    note = "One line for each seed, of one task."
+    if field == "points":
+        note += " A point is the mean loss of the task's steps in the hundredth of the training before it."
+    return Plot(name, title, panels, table, encoders, note)
 
 
 def _curve_panel(label: str, group: Sequence[Json], field: str, encoders: tuple[str, ...]) -> Panel:
@@ -389,6 +405,29 @@ def power(series: Series, exponents: tuple[float | None, ...], axes: Axes, descr
     return draw(paint, Axes(axes.x, axes.y, True, True), description)
 
 
+def scale(values: Iterable[float | None], marks: Iterable[float] = (0.0,)) -> tuple[float, float]:
+    """Return the ends of a scale on which intervals can be seen: a few far ends do not stretch it.
+
+    Args:
+        values: Estimates and the ends of their intervals; unknown ones are passed over.
+        marks: Values that the scale always has.
+
+    Returns:
+        The smallest and the largest of the marks and of the values, without values that lie further beyond the
+        quartiles than `FAR` times their distance.
+
+    >>> scale([1.0, 2.0, 3.0, 2.5, 1.5, 400.0])
+    (0.0, 3.0)
+    """
+    known = sorted(value for value in values if value is not None and is_known(value))
+    if len(known) > 3:
+        lower, upper = known[len(known) // 4], known[-1 - len(known) // 4]
+        reach = FAR * (upper - lower)
+        known = [value for value in known if lower - reach <= value <= upper + reach]
+    every = [*known, *marks]
+    return min(every), max(every)
+
+
 def strip(
     value: float,
     interval: tuple[float, float] | None,
@@ -399,8 +438,8 @@ def strip(
     """Draw an estimate with its interval on a line that fits into a table cell.
 
     Args:
-        value: The estimate.
-        interval: Its interval, if there is one.
+        value: The estimate; one beyond the scale is not drawn.
+        interval: Its interval, if there is one; an arrow stands where it goes on beyond the scale.
         bounds: Both ends of the scale, which all strips of a table share.
         decided: Whether the mark is full: the interval decides the claim.
         ticks: The values to mark on the scale.
@@ -412,12 +451,16 @@ def strip(
     width = (high - low) or 1.0
 
     def at(x: float) -> str:
-        return f"{4 + (STRIP_WIDTH - 8) * (min(max(x, low), high) - low) / width:.1f}"
+        return f"{6 + (STRIP_WIDTH - 12) * (min(max(x, low), high) - low) / width:.1f}"
 
+    ends = (*(interval or ()), value)
     tick = "".join(f'<path class="null" d="M{at(tick)} 1V15"/>' for tick in ticks)
     line = f'<path class="reach" d="M{at(interval[0])} 8H{at(interval[1])}"/>' if interval else ""
+    left = '<path class="beyond" d="M0 8L6 4.5V11.5z"/>' if min(ends) < low else ""
+    right = f'<path class="beyond" d="M{STRIP_WIDTH} 8L{STRIP_WIDTH - 6} 4.5V11.5z"/>' if max(ends) > high else ""
     mark = f'<circle class="{"full" if decided else "hollow"}" cx="{at(value)}" cy="8" r="3.2"/>'
-    return Markup(f'<svg class="strip" viewBox="0 0 {STRIP_WIDTH} 16" aria-hidden="true">{tick}{line}{mark}</svg>')
+    drawn = f"{tick}{line}{left}{right}{mark if low <= value <= high else ''}"
+    return Markup(f'<svg class="strip" viewBox="0 0 {STRIP_WIDTH} 16" aria-hidden="true">{drawn}</svg>')
 
 
 def colour(tone: int) -> str:

@@ -183,6 +183,7 @@ class Page:
         sections: Everything else, in the order of reading.
         inputs: The keys of each stage's direct inputs, by its key: the stages that the page describes.
         heading: The heading above the verdicts.
+        measured_on: What the answer was measured on, each fact with its label.
     """
 
     source: str
@@ -193,6 +194,7 @@ class Page:
     sections: tuple[Section, ...] = ()
     inputs: Mapping[str, tuple[str, ...]] | None = None
     heading: str = "Verdicts"
+    measured_on: tuple[tuple[str, str], ...] = ()
 
     @property
     def tally(self) -> tuple[tuple[str, int], ...]:
@@ -276,6 +278,8 @@ def html(page: Page, template: str = "page.html") -> str:
 def markdown(page: Page) -> str:
     """Return a page in Markdown, to be read in a terminal or a repository; of large tables only their size."""
     lines = [f"# {text.markdown(page.title)}", "", f"**{text.markdown(page.answer)}**", ""]
+    if page.measured_on:
+        lines += [*(f"- {text.markdown(label)}: {text.markdown(fact)}" for label, fact in page.measured_on), ""]
     for paragraph in page.about:
         lines += [text.markdown_paragraph(paragraph), ""]
     if page.verdicts:

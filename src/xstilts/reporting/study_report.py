@@ -6,15 +6,14 @@ Every figure is computed from the results table and carries the keys of the stag
     report = build_report(study, table, verdicts, Origin("layerwise", "sandbox", path, command), machine)
     write(report, Path("layerwise"))
 
->>> answer([])
-'The study makes no claims.'
+>>> to_json({"p": float("nan")})
+{'p': None}
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +29,13 @@ from xstilts.data.languages import Language, codes, language
 from xstilts.errors import InputError
 from xstilts.evaluation import contamination
 from xstilts.experiments import retries
-from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, TARGET
+from xstilts.experiments.collect_results import INTERMEDIATE, PREDICT, TARGET, TRAININGS
 from xstilts.experiments.extra_tables import ExtraTable, PairedTests, StageTable
 from xstilts.experiments.study import DevSelectedTask, Study, chosen, chosen_tasks
 from xstilts.models import configs
+from xstilts.reporting.answer import answer, measured_on
+from xstilts.reporting.trainings import trainings
 from xstilts.runtime.machine import Runtime
-from xstilts.runtime.text import counted
 from xstilts.store import manifest, names, query
 from xstilts.store.build import is_built
 from xstilts.store.live_view import history_of
@@ -47,8 +47,8 @@ Records = Mapping[str, Json]
 """The manifest of each stage by key, with its folder as "folder"."""
 
 REPORT = "report.json"
-FORMAT = 1
-TRAININGS = (EARLIER, INTERMEDIATE, TARGET)  # roles of stages that have a model
+FORMAT = 2
+FORMAT_OF_KINDS = 1  # of reports with a `kind`, which have other content
 MEAN, ZERO_SHOT = "mean", "zero-shot"  # languages of rows that average over several
 MEAN_AT_FIXED_LAYER = "mean at the fixed layer"  # of retrieval
 NOT_WRITTEN = ("examples", "costs", "at_fixed_layer")  # fields of a row: costs are written apart, others read again
@@ -59,7 +59,8 @@ MEMBERS = {  # what the pages need of each entry of a report's lists
     "levels": ROW,
     "gains": ROW,
     "costs": ("encoder", "intermediate", "target", "seed", "figures", "keys"),
-    "curves": ("label", "role", "encoder", "seed", "key"),
+    "trainings": ("encoder", "role", "arms", "seeds", "hyperparameters", "data", "steps", "tokens", "keys"),
+    "curves": ("label", "role", "encoder", "task", "seed", "key"),
     "scalings": ("figure", "points", "exponent", "low", "high"),
     "extras": ("title", "columns", "rows"),
     "collapsed": ("stage", "why"),
@@ -128,12 +129,13 @@ def read(folder: Path) -> Json:
     if not path.is_file():
         raise InputError(f"no {REPORT} in {folder}: write one with `xstilts study FILE --out {folder}`")
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report: Json = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path} is no JSON ({error}); write it again with `xstilts study`") from error
-    if not isinstance(report, dict) or report.get("format") != FORMAT:
-        form = report.get("format") if isinstance(report, dict) else None
-        raise InputError(f"{path} has format {form}, this xstilts reads {FORMAT}; write it again with `xstilts study`")
+    form = report.get("format") if isinstance(report, dict) else None
+    wanted = FORMAT_OF_KINDS if isinstance(report, dict) and "kind" in report else FORMAT
+    if form != wanted:
+        raise InputError(f"{path} has format {form}, this xstilts reads {wanted}; write it again with `xstilts study`")
     if lack := _lack(report):
         raise InputError(f"{path} is not as a study writes it ({lack}); write it again with `xstilts study`")
     return report
@@ -249,16 +251,23 @@ def derived_sections(table: ResultsTable, verdicts: Sequence[Verdict], records: 
     """
     figures = published.known()
     verdicts_json = [verdict_json(verdict, figures) for verdict in verdicts]
+    settings, trained, collapsed = (
+        _settings(table, records),
+        list(trainings(table, records)),
+        list(_collapsed(table, records)),
+    )
     return {
         "answer": answer(verdicts_json),
+        "measured_on": measured_on(settings, trained, collapsed),
         "verdicts": verdicts_json,
-        "settings": _settings(table, records),
+        "settings": settings,
+        "trainings": trained,
         "levels": list(levels(table)),
         "gains": list(gains(table)),
         "costs": list(costs(table)),
         "curves": list(curves(table, records)),
         "scalings": list(scalings((verdict.claim for verdict in verdicts), table)),
-        "collapsed": list(_collapsed(table, records)),
+        "collapsed": collapsed,
         "repeated": list(_repeated(table, records)),
         "missing": [
             f"{verdict['sentence']}: {verdict['why']}" for verdict in verdicts_json if verdict["status"] == "untested"
@@ -332,6 +341,7 @@ def verdict_json(verdict: Verdict, figures: Mapping[str, published.Published]) -
         "expectation": claim.expectation,
         "margin": claim.margin,
         "measure": measures.to_json(claim.measure),
+        "measured": measures.described(claim.measure),
         "status": verdict.status,
         "why": verdict.why,
         "by_construction": claim.by_construction,
@@ -348,42 +358,6 @@ def verdict_json(verdict: Verdict, figures: Mapping[str, published.Published]) -
         "keys": verdict.keys,
         "published": comparison,
     }
-
-
-def answer(verdicts: Sequence[Mapping[str, Any]]) -> str:
-    """Return the answer to a study's question in a few sentences.
-
-    Args:
-        verdicts: The verdicts, as JSON.
-
-    Returns:
-        The verdicts on the claims that answer the question, and how many claims hold, fail or are undecided.
-    """
-    if not verdicts:
-        return "The study makes no claims."
-    primary = [verdict for verdict in verdicts if verdict["answers"]] or verdicts[:1]
-    tested = [verdict for verdict in verdicts if not verdict.get("descriptive")]
-    counts = Counter(verdict["status"] for verdict in tested)
-    tally = [f"{count} {_verb(status, count)}" for status, count in sorted(counts.items())]
-    tallied = f"Of {counted(len(tested), 'claim')}, {', '.join(tally)}."
-    described = len(verdicts) - len(tested)
-    further = [f"{counted(described, 'further finding')} {'is' if described == 1 else 'are'} described."] * bool(
-        described
-    )
-    return " ".join([*map(_answering, primary), *([tallied] if tested else []), *further])
-
-
-def _answering(verdict: Mapping[str, Any]) -> str:
-    value, (low, high) = verdict["estimate"], verdict["interval"]
-    measured = "" if math.isnan(value) else f", {value:+.2f} {verdict['unit']} [{low:+.2f}, {high:+.2f}]"
-    return f"“{verdict['sentence']}” {_verb(verdict['status'], 1)}{measured}."
-
-
-def _verb(status: str, count: int) -> str:
-    """Return a status as a verb: 1 holds, 2 hold, 1 is undecided."""
-    plural = count > 1
-    verbs = {"holds": "hold" if plural else "holds", "fails": "fail" if plural else "fails"}
-    return verbs.get(status, f"{'are' if plural else 'is'} {status}")
 
 
 # Figures of the results table.
@@ -487,6 +461,7 @@ def _estimate(measure: Level | Gain, table: ResultsTable) -> Json | None:
         "estimate": estimate.value,
         "low": low if has_error else None,
         "high": high if has_error else None,
+        "deviation": math.sqrt(estimate.between) if estimate.between >= 0 else None,
         "p": estimate.p() if has_error else None,
         "n": estimate.count,
         "keys": measured.keys,
@@ -524,14 +499,16 @@ def _mean_score(rows: Sequence[Result]) -> float:
 
 
 def curves(table: ResultsTable, records: Records) -> Iterator[Json]:
-    """Yield the learning curve of each training, once, under the first arm that has it.
+    """Yield the learning curves of each training, one for each of its tasks, once, under the first arm that has it.
 
     Args:
         table: The results of the study.
         records: The manifests of the stages behind them, by key.
 
     Yields:
-        A JSON object for each training: [step, loss] points, thinned, and [step, mean dev score] points.
+        A JSON object for each: [step, loss] points, thinned, and [step, dev score] points of the one task `task`. A
+        loss is the task's mean since the point before. Old trainings on several tasks did not name the task of a loss:
+        the losses of their steps are one curve, of all tasks.
     """
     yielded: set[str] = set()
     for row in table.rows:
@@ -540,21 +517,41 @@ def curves(table: ResultsTable, records: Records) -> Iterator[Json]:
             if not history:
                 continue
             yielded.add(key)
-            losses = [[line["step"], line["loss"]] for line in history if "loss" in line]
-            dev_scores = [[line["step"], fmean(line["dev"].values())] for line in history if "dev" in line]
-            task = records[key]["label"].removeprefix("train-").rpartition("-seed")[0]
-            yield {
-                "label": f"{task} after {row.intermediate}" if role == TARGET else task,
-                "role": role,
-                "encoder": row.encoder,
-                "recipe": row.recipe,
-                "task": task,
-                "seed": row.seed,
-                "key": key,
-                "points": losses[:: max(1, math.ceil(len(losses) / POINTS))],
-                "dev_scores": dev_scores,
-                "seconds": records[key]["record"].get("cost", {}).get("seconds"),
-            }
+            tasks = [stored["task"] for stored in records[key]["arguments"]["lessons"]]
+            after = f", {BASELINE if row.intermediate == BASELINE else f'after {row.intermediate}'}" * (role == TARGET)
+            for task, losses in _losses(history, tasks).items():
+                of_mix = f", in the mix {' + '.join(tasks)}" if task in tasks else ", steps of all tasks together"
+                of_mix = of_mix if len(tasks) > 1 else ""
+                yield {
+                    "label": f"{task}{of_mix}{after}",
+                    "role": role,
+                    "encoder": row.encoder,
+                    "recipe": row.recipe,
+                    "task": task,
+                    "tasks": tasks,
+                    "seed": row.seed,
+                    "key": key,
+                    "points": _thinned(losses),
+                    "dev_scores": [[at["step"], at["dev"][task]] for at in history if task in at.get("dev", ())],
+                    "seconds": records[key]["record"].get("cost", {}).get("seconds"),
+                }
+
+
+def _losses(history: Sequence[Json], tasks: Sequence[str]) -> dict[str, list[list[float]]]:
+    """Return the losses of a training by task; those of an old training on several tasks together."""
+    lines = [line for line in history if "loss" in line]
+    if all("task_losses" in line for line in lines):
+        by_task = {
+            task: [[at["step"], at["task_losses"][task]] for at in lines if task in at["task_losses"]] for task in tasks
+        }
+        return {task: losses for task, losses in by_task.items() if losses}
+    return {" + ".join(tasks): [[line["step"], line["loss"]] for line in lines]}
+
+
+def _thinned(points: Sequence[list[float]]) -> list[list[float]]:
+    """Return at most `POINTS` points of a curve, the last one always."""
+    every = max(1, math.ceil(len(points) / POINTS))
+    return [*points[(len(points) - 1) % every :: every]]
 
 
 def scalings(claims: Iterable[Claim], table: ResultsTable) -> Iterator[Json]:
@@ -655,7 +652,7 @@ def _tasks_selected(choice: DevSelectedTask, table: ResultsTable) -> Json:
         scores = ", ".join(f"{name} {score:.1f}" for name, score in known.items())
         gain = _estimate(Gain(setting, target, encoder=encoder, recipe=choice.arm), table)
         figures = [gain[name] for name in ("estimate", "low", "high")] if gain else [None] * 3
-        rows.append([encoder, target, setting, scores or "none: as on the other targets", *figures])
+        rows.append([encoder, target, setting, scores or "no scores: as on the other targets", *figures])
     return {
         "title": f"Intermediate settings selected on development data: {choice.label}",
         "columns": ["encoder", "target", "selected", "mean dev score of each", "gain on test", "low", "high"],
@@ -671,16 +668,22 @@ def _tasks_selected(choice: DevSelectedTask, table: ResultsTable) -> Json:
 
 def _settings(table: ResultsTable, records: Records) -> Json:
     languages = sorted({row.language for row in table.rows})
-    encoders = {row.encoder: row for row in table.rows}
-    targets = {row.target: row for row in table.rows}
+    encoders, targets = {row.encoder: row for row in table.rows}, {row.target: row for row in table.rows}
+    learned = _training_languages(table)
     return {
-        "encoders": [
-            {"name": name, "parameters": row.size, "layers": _layers(row, records)} for name, row in encoders.items()
-        ],
+        "encoders": [{"name": name, "parameters": row.size, **_shape(row, records)} for name, row in encoders.items()],
         "recipes": distinct(row.recipe for row in table.rows),
         "intermediates": distinct(row.intermediate for row in table.rows),
         "targets": [
-            {"name": name, "format": _format(row, records), "metric": row.metric} for name, row in targets.items()
+            {
+                "name": name,
+                "format": _format(row, records),
+                "metric": row.metric,
+                "split": row.split,
+                "trained_in": sorted(learned[name]),
+                "test_examples": _test_examples(name, table, records),
+            }
+            for name, row in targets.items()
         ],
         "seeds": sorted({row.seed for row in table.rows}),
         "languages": {code: _language(code) for code in languages},
@@ -691,11 +694,26 @@ def _format(row: Result, records: Records) -> str:
     return names.format_from_key(records[row.keys[row.roles.index(PREDICT)]]["arguments"]["kind_name"])
 
 
-def _layers(row: Result, records: Records) -> int | None:
-    """Return the layers of a row's encoder, from the config of its last training; None where nothing was trained."""
-    folders = [records[key]["folder"] for role, key in zip(row.roles, row.keys, strict=True) if role in TRAININGS]
-    config = configs.read(folders[-1] / MODEL / configs.CONFIG) if folders else None
-    return getattr(config, "num_hidden_layers", None)
+def _test_examples(target: str, table: ResultsTable, records: Records) -> dict[str, int | None]:
+    """Return how many test examples a target has in each language."""
+    rows = {row.language: row for row in table.rows if row.target == target}
+    return {code: records[row.keys[row.roles.index(PREDICT)]]["record"].get("examples") for code, row in rows.items()}
+
+
+def _shape(row: Result, records: Records) -> Json:
+    """Return the layers and the width of a row's encoder, and the digest or the commit of its files.
+
+    Layers and width are those of the row's last training's network; None where nothing was trained.
+    """
+    keys = [key for role, key in zip(row.roles, row.keys, strict=True) if role in TRAININGS]
+    config = configs.read(records[keys[-1]]["folder"] / MODEL / configs.CONFIG) if keys else None
+    sources = [records[key]["arguments"]["encoder"] for key in keys]
+    sources += [records[row.keys[row.roles.index(PREDICT)]]["arguments"]["model"]]
+    return {
+        "layers": getattr(config, "num_hidden_layers", None),
+        "width": getattr(config, "hidden_size", None),
+        "revision": next((source["digest"] for source in sources if source.get("digest")), None),
+    }
 
 
 def _language(code: str) -> Json:

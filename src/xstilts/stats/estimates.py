@@ -45,6 +45,7 @@ class Estimate:
         degrees: The degrees of freedom of `units`.
         lost: The degrees of freedom that the value costs: one for a mean, two for a slope.
         floor: The variance between seeds that is expected from examples alone; see `p`.
+        bounds: The smallest and the largest value that there can be; intervals end there.
     """
 
     value: float
@@ -54,6 +55,7 @@ class Estimate:
     degrees: float = math.inf
     lost: int = 1
     floor: float = 0.0
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def error(self) -> float:
@@ -67,15 +69,17 @@ class Estimate:
             level: The probability with which the interval covers the true value.
 
         Returns:
-            Its ends; NaN where there are too few replicates for one.
+            Its ends, within the bounds; NaN where there are too few replicates for one.
         """
         if not self.error > 0:
             return self.value + 0 * self.error, self.value + 0 * self.error
         half = _half(self.between / self.count, self.units, self.count - self.lost, self.degrees, 1 - level)
-        return self.value - half, self.value + half
+        return max(self.value - half, self.bounds[0]), min(self.value + half, self.bounds[1])
 
     def p(self, null: float = 0.0, guarded: bool = False) -> float:
         """Return the two-sided p-value of the true value being `null`: below 0.05 if the 95 % interval leaves it out.
+
+        Bounds shorten intervals and change no p-value.
 
         Args:
             null: The value to test against.

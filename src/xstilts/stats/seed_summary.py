@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 
@@ -34,6 +34,14 @@ class Summary:
     def excludes_zero(self) -> bool:
         """Whether the interval lies on one side of zero."""
         return self.low > 0 or self.high < 0
+
+    def within(self, low: float, high: float) -> Summary:
+        """Return the same with an interval that ends at the smallest and the largest value that there can be.
+
+        >>> summary([0.0, 90.0]).within(-100.0, 100.0).high
+        100.0
+        """
+        return replace(self, low=max(self.low, low), high=min(self.high, high))  # NaN stays NaN
 
 
 def summary(values: Sequence[float]) -> Summary:

@@ -154,6 +154,19 @@ def declared_members(
     return members
 
 
+def members_of(cls: type) -> tuple[Member, ...]:
+    """Return the declared members of a dataclass.
+
+    Args:
+        cls: A class with a declared identity.
+
+    Raises:
+        KeyError: Its identity is not declared.
+    """
+    declared: Identity = cls.__dict__[_DECLARED]
+    return declared.members
+
+
 def canonical(value: Any) -> Any:
     """Return a JSON form that is equal for equal identities.
 

@@ -117,7 +117,8 @@ def history_of(folder: Path) -> list[dict[str, Any]]:
         folder: Folder of the stage.
 
     Returns:
-        An entry for each line: a step with its loss, or with scores on development data; empty for other stages.
+        An entry for each line: a step with its loss (`loss`, `tasks`, `task_losses`; of old trainings without tasks),
+        or with scores on development data (`dev`); empty for other stages.
     """
     with suppress(OSError, ValueError):
         return [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]

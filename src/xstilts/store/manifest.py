@@ -8,7 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
+import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -26,12 +29,11 @@ def write(folder: Path, facts: dict[str, Any]) -> None:
 
     Args:
         folder: Folder of the stage.
-        facts: Fields of the manifest; versions of libraries, peak memory and files are added.
+        facts: Fields of the manifest; versions (`versions`), peak memory and files are added.
     """
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     files = {name: _described(folder / name) for name in names if name != RECORD}
-    libraries = {name: installed for name in LIBRARIES if (installed := version(name))}
-    record = {**facts, "libraries": libraries, "process_peak_memory_mib": peak_memory_mib(), "files": files}
+    record = {**facts, "libraries": versions(), "process_peak_memory_mib": peak_memory_mib(), "files": files}
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     (folder / RECORD).write_text(text, encoding="utf-8")
     for name in (*files, RECORD):
@@ -124,3 +126,33 @@ def version(library: str) -> str | None:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
         return None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that results depend on, and the commit of xstilts if known."""
+    libraries = {name: installed for name in LIBRARIES if (installed := version(name))}
+    of_commit = {"xstilts commit": known} if (known := commit()) else {}
+    return {**libraries, "python": platform.python_version(), **of_commit}
+
+
+@cache
+def commit() -> str | None:
+    """Return the commit that xstilts was installed from, or of the repository that it is run from.
+
+    Returns:
+        Twelve hexadecimal digits, with "-dirty" where files of the repository were changed since; None where neither
+        pip nor git knows it.
+    """
+    with suppress(metadata.PackageNotFoundError, ValueError, KeyError, TypeError):
+        origin = json.loads(metadata.distribution("xstilts").read_text("direct_url.json") or "{}")
+        return str(origin["vcs_info"]["commit_id"])[:12]
+    package = ["git", "-C", str(Path(__file__).parents[1])]
+    with suppress(OSError, subprocess.SubprocessError):
+        # A package that only lies below somebody's repository, as in a virtual environment, is not of its commit.
+        _output([*package, "ls-files", "--error-unmatch", "__init__.py"])
+        return _output([*package, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"])
+    return None
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

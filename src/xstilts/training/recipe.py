@@ -20,7 +20,7 @@ from typing import Any
 from xstilts.errors import InputError, did_you_mean
 from xstilts.models.pooling import CHOICES as POOLINGS
 from xstilts.models.pooling import FAMILY
-from xstilts.store.identity import identity
+from xstilts.store.identity import identity, members_of
 from xstilts.training.batch_schedule import shares
 
 OPTIMIZERS = ("adamw", "adamw8", "adafactor", "adamw:bf16", "adamw8:bf16", "adafactor:bf16")
@@ -241,6 +241,31 @@ class Recipe:
         (5, 50)
         """
         return round(self.warmup_steps * steps) if self.warmup_steps < 1 else min(round(self.warmup_steps), steps)
+
+
+def recipe_of(stored: Mapping[str, Any]) -> Recipe:
+    """Return the recipe that the manifest of a training has.
+
+    Args:
+        stored: Its argument `recipe`, as keys have it: under the names in keys, without fields at their defaults.
+
+    Returns:
+        The recipe.
+
+    >>> from xstilts.store.identity import canonical
+    >>> recipe_of(canonical(Recipe(epochs=2.0, trainable="head", selection=Selection(10)))).selection.every_steps
+    10
+    """
+    attributes = {member.name: member.attribute for member in members_of(Recipe)}
+    return Recipe(**{attributes[name]: _from_key(value) for name, value in stored.items() if name in attributes})
+
+
+def _from_key(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    if "float" in value:
+        return float(value["float"])
+    return Selection(**{name: part for name, part in value.items() if name != "type"})
 
 
 def _check_number(name: str, value: object, whole: bool) -> None:

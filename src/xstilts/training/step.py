@@ -7,7 +7,7 @@ device. Where memory runs out, the step is repeated in smaller passes: the batch
 
     stepper = Stepper(network, training_sets, tokenizer, recipe, machine, make_optimizer(network, recipe), seed)
     for prepared in stepper.prefetch(enumerate(schedule(...))):
-        loss = stepper.take(prepared, total)
+        losses = stepper.take(prepared, total)
 """
 
 from __future__ import annotations
@@ -140,7 +140,10 @@ class Stepper:
             total: Steps of the whole training, for learning rate and gradual unfreezing.
 
         Returns:
-            The loss, a scalar on the device: the mean over targets, weighted and summed over the step's training sets.
+            The weighted loss of each part of the step, on the device: means over targets. Their sum is the step's loss.
+
+        Shape:
+            (parts,)
 
         Raises:
             torch.OutOfMemoryError: Passes of `FEWEST_TOKENS` do not fit either.
@@ -178,7 +181,7 @@ class Stepper:
         for encoded, passes in parts:
             for _, batch in passes:
                 ledger.count_training_pass(encoded.training_set.task, batch)
-        return torch.stack(losses).sum()
+        return torch.stack(losses)
 
     def _zero_frozen_grads(self, number: int, total: int) -> None:
         """Drop the gradients of what gradual unfreezing has not reached, so that no optimizer updates it."""

@@ -44,6 +44,7 @@ from xstilts.runtime.signals import Interrupted, deferred
 from xstilts.store import names
 from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training import batch_schedule, memory
+from xstilts.training.batch_schedule import Step
 from xstilts.training.checkpoint import Checkpoint, remove
 from xstilts.training.combine import head_training
 from xstilts.training.dev_evaluation import evaluate_on_dev
@@ -98,6 +99,7 @@ class State:
     Attributes:
         step: Steps taken.
         history: Losses and development scores so far.
+        task_losses: By task, the sum of its losses and the number of its steps since the last loss in the history.
         best_score: The best mean development score; the weights of its step are kept.
         looks_since_best: Evaluations without an improvement, for patience.
         best_step: The step of the best score; 0 without a selection.
@@ -108,6 +110,7 @@ class State:
 
     step: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    task_losses: dict[str, tuple[float, int]] = field(default_factory=dict)
     best_score: float = -math.inf
     looks_since_best: int = 0
     best_step: int = 0
@@ -126,6 +129,9 @@ def train(
     head_seed: int | None = None,
 ) -> None:
     """Train an encoder; write `model/`, an ordinary Hugging Face folder, and `history.jsonl`.
+
+    A line of the history is a step with its loss, the names of the tasks that this loss is of, and for each task the
+    mean of its losses since the line before, or a step with scores on development data by task.
 
     A single training set that takes turns is saved with its head; the heads of several are in `heads.safetensors`.
 
@@ -194,16 +200,19 @@ def train(
         stepper = Stepper(network, sets, tokenizer, recipe, machine, optimizer, seed, frozen_states, max_tokens)
         context.record["batches"] = batching.describe_batches(stepper.packed, machine)
 
+        recent: list[tuple[Step, Tensor]] = []  # losses that are still on the device
         # Signals are held back until a step is over, so that a checkpoint never holds half of one.
         saved = time.monotonic()
         with deferred() as interrupted, ledger.metered(state.cost, machine, network) as meter:
             for prepared in stepper.prefetch(islice(steps, state.step, None)):
-                loss = stepper.take(prepared, total)
+                losses = stepper.take(prepared, total)
+                recent.append((prepared.step, losses))
                 state.step, state.micro_tokens = prepared.number + 1, stepper.max_tokens_per_pass
 
                 if state.step % max(1, total // 100) == 0 or state.step == total:
                     meter.read()
-                    _log(state, loss, total, context)
+                    _add_task_losses(state, recent, sets)
+                    _log(state, losses.sum(), [sets[part.training_set] for part in prepared.step], total, context)
                 snapshots.take(state.step, total, network)
                 if recipe.selection and (state.step % recipe.selection.every_steps == 0 or state.step == total):
                     _select(state, stepper, checkpoint)
@@ -211,6 +220,7 @@ def train(
                         break
                 if interrupted or time.monotonic() - saved > machine.checkpoint_seconds:
                     meter.read()
+                    _add_task_losses(state, recent, sets)
                     checkpoint.save(vars(state))
                     saved = time.monotonic()
                 if interrupted:
@@ -325,10 +335,31 @@ def _frozen_states(
     return cached_states(network, inputs, tokenizer, machine)
 
 
-def _log(state: State, loss: Tensor, total: int, context: BuildContext) -> None:
-    """Add a loss to the history and show progress; refuse to go on from a loss that is not finite."""
+def _add_task_losses(state: State, recent: list[tuple[Step, Tensor]], sets: list[EncodedTrainingSet]) -> None:
+    """Add losses from the device to the sums of their tasks, without the weights of these; empty the list.
+
+    The sums are the same however often this is called, so that a resumed training writes the same history.
+    """
+    values = torch.cat([losses for _, losses in recent]).tolist() if recent else []
+    parts = [sets[part.training_set].training_set for step, _ in recent for part in step]
+    for part, value in zip(parts, values, strict=True):
+        total, count = state.task_losses.get(part.task, (0.0, 0))
+        state.task_losses[part.task] = total + value / (part.weight or 1.0), count + 1
+    recent.clear()
+
+
+def _log(state: State, loss: Tensor, taken: list[EncodedTrainingSet], total: int, context: BuildContext) -> None:
+    """Add a step's loss and the mean losses of tasks to the history, show progress; refuse an infinite loss."""
     value = float(loss)
-    state.history.append({"step": state.step, "loss": round(value, 6)})
+    state.history.append(
+        {
+            "step": state.step,
+            "loss": round(value, 6),
+            "tasks": [encoded.training_set.task for encoded in taken],
+            "task_losses": {task: round(summed / count, 6) for task, (summed, count) in state.task_losses.items()},
+        }
+    )
+    state.task_losses = {}
     seconds = state.cost["seconds"]
     speed = ledger.tokens(state.cost) / max(seconds, 1e-9)
     time_left = progress.left(state.step, total, seconds)

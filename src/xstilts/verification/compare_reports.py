@@ -84,8 +84,8 @@ def page(first: Json, second: Json, names: tuple[str, str] = ("first", "second")
     shared = tuple(_differences(first, second, names, incomparable))
     verdicts = _verdicts(first, second, names, incomparable)
     intervals = (
-        f"The second minus the first, at the {LEVEL:.0%} level, each by itself. Intervals are made from both as if "
-        "they shared nothing: too wide where seeds or examples are shared, never too narrow."
+        f"The second minus the first, with {LEVEL:.0%} intervals that are not corrected for their number. They assume "
+        "that the reports share neither seeds nor examples, and are too wide where they do, never too narrow."
     )
     sections = [
         Section("settings", "What was run", (_settings(first, second, names),)),
@@ -130,8 +130,8 @@ def _answer(shared: Sequence[TableView], verdicts: Section) -> str:
     if not rows:
         return "The reports have no figure in common."
     return (
-        f"Of {counted(len(rows), 'figure')} that both have, {len(decided)} differ by more than their intervals allow, "
-        f"each by itself; verdicts that differ: {changed}."
+        f"Of {counted(len(rows), 'figure')} that both have, {len(decided)} differ: the {LEVEL:.0%} interval of the "
+        f"difference leaves out zero, not corrected for their number. Verdicts that differ: {changed}."
     )
 
 

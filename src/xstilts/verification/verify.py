@@ -40,7 +40,9 @@ ARM = ("encoder", "recipe", "over_recipe", "intermediate", "target", "language")
 OF_FAMILY = ("status", "why", "p_holm", "detectable", "seeds_needed")  # of a verdict: depend on the other claims
 SECTIONS = {
     "answer": "The answer is what the verdicts say",
+    "measured_on": "What the answer was measured on is what was run",
     "settings": "The settings are those of the scores",
+    "trainings": "Hyperparameters, data sizes and steps are those that were recorded",
     "levels": "The scores of each setting follow from the predictions",
     "gains": "The gains of each setting follow from the predictions",
     "costs": "The costs of each run are those that were recorded",

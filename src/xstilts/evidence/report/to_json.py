@@ -20,7 +20,7 @@ from xstilts.evidence.search.queries import search_queries, topic_groups
 from xstilts.evidence.search.work import Work
 from xstilts.evidence.text.documents import Locator, context_sentences
 from xstilts.reporting import study_report
-from xstilts.reporting.study_report import FORMAT
+from xstilts.reporting.study_report import FORMAT_OF_KINDS
 
 KIND = "evidence"
 JsonObject = dict[str, Any]
@@ -31,7 +31,7 @@ def synthesis_to_json(synthesis: Synthesis) -> JsonObject:
     works = _works(synthesis)
     report: JsonObject = study_report.to_json(
         {
-            "format": FORMAT,
+            "format": FORMAT_OF_KINDS,
             "kind": KIND,
             "version": __version__,
             "question": synthesis.question.text,
