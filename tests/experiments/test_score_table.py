@@ -4,12 +4,17 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from xstilts.experiments import score_table
 from xstilts.experiments.score_table import Column, ScoreTable, cells_of, header, markdown, remarks, render, save
+from xstilts.runtime.machine import Runtime
 from xstilts.stats import gain, summary
+from xstilts.training.recipe import Recipe
 
 CODES = ("de", "en", "sw")
 
@@ -176,3 +181,25 @@ def test_what_is_saved_can_be_read_again(tmp_path: Path) -> None:
     save([TABLE, replace(TABLE, target="squad")], tmp_path / "deep" / "folder")
     assert (tmp_path / "deep" / "folder" / "table.json").read_bytes() == before
     assert not math.isnan(first["columns"][0]["scores"]["de"][0])
+
+
+@pytest.mark.parametrize(
+    ("format", "pooling", "artificial", "collapsed", "said"),
+    [
+        ("classification", "family", False, True, True),
+        ("multiple_choice", "first", False, True, True),
+        ("classification", "mean", False, True, False),
+        ("token_classification", "family", False, True, False),
+        ("classification", "family", True, True, False),
+        ("classification", "family", False, False, False),
+    ],
+)
+def test_a_first_token_at_chance_is_answered_with_the_mean(
+    format: str, pooling: str, artificial: bool, collapsed: bool, said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phase = SimpleNamespace(recipe=Recipe(pooling=pooling), training_sets=[SimpleNamespace(format=format)])
+    run: Any = SimpleNamespace(target=SimpleNamespace(artificial=artificial), phases=lambda: [phase])
+    monkeypatch.setattr(score_table, "_at_chance", lambda phase, machine: collapsed)
+    notes = list(score_table._pooling({"baseline": [run]}, Runtime()))
+    assert bool(notes) == said
+    assert all("--set pooling=mean" in note for note in notes)

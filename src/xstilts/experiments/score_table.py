@@ -24,8 +24,10 @@ from xstilts import metrics
 from xstilts.evaluation import contamination
 from xstilts.evaluation.score import read_score
 from xstilts.experiments import snapshot_choice, translated_counts
-from xstilts.experiments.run import Run
+from xstilts.experiments.run import Phase, Run
 from xstilts.formats import task_format
+from xstilts.models.heads import SEQUENCE
+from xstilts.models.pooling import FAMILY, FIRST
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.tables import drawn as drawn
 from xstilts.runtime.text import counted
@@ -186,6 +188,7 @@ def collect(runs: Mapping[str, list[Run]], machine: Runtime) -> ScoreTable:
         *_contaminated(runs, machine),
     )
     english = first.target.trained_in[0]
+    notes += tuple(_pooling(runs, machine))
     layer = read_score(folder_of(next(iter(first.scores().values())), machine)).get("fixed_layer")
     notes += tuple(dict.fromkeys(chain.from_iterable(_repeated(run) for seeds in runs.values() for run in seeds)))
     shots = first.few_shot.text if first.few_shot else ""
@@ -208,11 +211,26 @@ def _column(name: str, runs: list[Run], machine: Runtime) -> Column:
 
 def _collapsed(run: Run, machine: Runtime) -> list[str]:
     """Return the trainings of a run that ended no better than chance on development data."""
-    collapsed = []
-    for phase in run.phases():
-        dev = manifest.read(folder_of(phase.stage, machine))["record"].get("dev", {})
-        collapsed += [phase.stage.label] if any(task["collapsed"] for task in dev.values()) else []
-    return collapsed
+    return [phase.stage.label for phase in run.phases() if _at_chance(phase, machine)]
+
+
+def _at_chance(phase: Phase, machine: Runtime) -> bool:
+    dev = manifest.read(folder_of(phase.stage, machine))["record"].get("dev", {})
+    return any(task["collapsed"] for task in dev.values())
+
+
+def _pooling(runs: Mapping[str, list[Run]], machine: Runtime) -> Iterable[str]:
+    """Yield what may help where a sequence's first token was classified and nothing was learned."""
+    real = [run for seeds in runs.values() for run in seeds if not run.target.artificial]
+    phases = [phase for run in real for phase in run.phases()]
+    first = [
+        phase
+        for phase in phases
+        if phase.recipe.pooling in (FAMILY, FIRST)
+        and any(training_set.format in SEQUENCE for training_set in phase.training_sets)
+    ]
+    if any(_at_chance(phase, machine) for phase in first):
+        yield "no better than chance: if the encoder is a sentence encoder, classify the mean (--set pooling=mean)"
 
 
 def _repeated(run: Run) -> Iterable[str]:
