@@ -15,12 +15,13 @@ import csv
 import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from xstilts import stats
-from xstilts.selection.backtest import gains_of
+from xstilts.selection.backtest import gains_of, same_for_all
 from xstilts.selection.render import ADVICE
 from xstilts.store import query
 
@@ -100,8 +101,10 @@ def written(results: Results) -> str:
 
 RATES = """Regret@1 in points: the gain of the best candidate minus the gain of the method's favourite (mean over
 seeds, 95 % interval), then Spearman's correlation of the method's scores with the mean gains. "At random" draws a
-candidate uniformly, "none at all" takes no intermediate task: negative where every candidate harms. A useful method is
-below both. Of: the candidates for which the method has a score."""
+candidate uniformly, "none at all" takes no intermediate task: negative where every candidate harms. "The same for all"
+takes for each target the candidate that gained most on the other targets, which costs no probes. A useful method is
+below all three. Means over targets have an interval where there are three targets or more. Of: the candidates for which
+the method has a score."""
 RATED = ["method", "target", "favourite", "regret@1", "correlation", "of"]
 PRICES = """Steps of the optimizer and seconds of stages, of the study and of the recommendation. Seconds were measured
 while other programs used the same cores: compare steps. Steps of a recommendation do not count states and Fisher
@@ -123,9 +126,16 @@ def _gains(targets: Results) -> Iterator[list[str]]:
 
 
 def _rates(targets: Results) -> Iterator[list[str]]:
-    methods = list(dict.fromkeys(hit["method"] for one in targets.values() for hit in one["hits"]))
+    hits = {name: [*one["hits"]] for name, one in targets.items()}
+    gains = {
+        name: {candidate: gain for candidate, gain in one["gains"].items() if candidate in one["combined"]}
+        for name, one in targets.items()
+    }
+    for name, same in same_for_all(gains).items():
+        hits[name].append(asdict(same))
+    methods = list(dict.fromkeys(hit["method"] for judged in hits.values() for hit in judged))
     for method in methods:
-        found = {name: hit for name, one in targets.items() for hit in one["hits"] if hit["method"] == method}
+        found = {name: hit for name, judged in hits.items() for hit in judged if hit["method"] == method}
         for name, hit in found.items():
             yield [
                 method,
@@ -138,7 +148,8 @@ def _rates(targets: Results) -> Iterator[list[str]]:
         regrets = [hit["regret"]["mean"] for hit in found.values()]
         orders = [hit["correlation"]["value"] for hit in found.values() if hit["correlation"]]
         mean = f"{fmean(orders):+.2f}" if orders and None not in orders else "-"
-        yield [f"**{method}**", "**mean**", "", f"**{fmean(regrets):.1f}**", f"**{mean}**", ""]
+        regret = _interval(regrets) if len(regrets) > 2 else f"{fmean(regrets):+.1f}"
+        yield [f"**{method}**", "**mean**", "", f"**{regret}**", f"**{mean}**", ""]
 
 
 def _prices(targets: Results) -> Iterator[list[str]]:

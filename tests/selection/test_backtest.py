@@ -40,6 +40,18 @@ def test_tied_favourites_count_their_mean_and_unknown_ones_nothing() -> None:
     assert backtest.hits({"nothing": {"x": 1.0}}, GAINS) == ()
 
 
+def test_one_task_for_all_is_chosen_without_the_target_itself() -> None:
+    """The target's own gains change the regret and never the choice; a method that knows them cannot be worse."""
+    others = {"x": {"a": (3.0, 3.0), "b": (1.0, 1.0)}, "y": {"a": (2.0, 4.0), "b": (0.0, 0.0)}}
+    for own in ({"a": (0.0, 0.0), "b": (5.0, 7.0)}, {"a": (9.0, 9.0), "b": (-5.0, -5.0)}):
+        hit = backtest.same_for_all({**others, "z": own})["z"]
+        assert hit.favourites == ("a",)
+        assert hit.regret.mean == max(np.mean(gain) for gain in own.values()) - np.mean(own["a"])
+    # The target's only known candidate elsewhere, and no target beside it: nothing to choose.
+    assert backtest.same_for_all({"x": {"a": (1.0,), "b": (2.0,)}}) == {}
+    assert set(backtest.same_for_all({"x": {"a": (1.0,), "b": (2.0,)}, "y": {"a": (1.0,)}})) == set()
+
+
 # Out of a table.
 
 

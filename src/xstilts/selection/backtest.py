@@ -25,6 +25,7 @@ from xstilts.reporting.study_report import MEAN, REPORT, ZERO_SHOT
 from xstilts.stats import Correlation, Summary, correlation, summary
 
 COMBINED = "combined"
+SAME = "the same for all"
 TABLE = "table.csv"
 MEANS = (ZERO_SHOT, MEAN)  # of a report's languages, the one to take first
 AGAIN = "write it again with `xstilts study`"
@@ -85,6 +86,35 @@ def hits(scores: Mapping[str, Mapping[str, float]], gains: Gains) -> tuple[Hit, 
         Hit("at random", (), blind, None, len(names)),
         Hit("none at all", (), summary(gains[best]), None, len(names)),
     )
+
+
+def same_for_all(gains: Mapping[str, Gains]) -> dict[str, Hit]:
+    """Judge taking one task for all targets: for each target the candidate that gained most on the others.
+
+    A method of choice is worth its cost where it has less regret than this, which needs no probes but measured gains on
+    other targets.
+
+    Args:
+        gains: Measured ones, by target.
+
+    Returns:
+        By target; those are left out for which no two candidates have gains there and on another target.
+
+    >>> found = same_for_all({"x": {"a": (1.0, 3.0), "b": (0.0, 0.0)}, "y": {"a": (0.0, 0.0), "b": (4.0, 4.0)}})
+    >>> [(target, hit.favourites, hit.regret.mean) for target, hit in found.items()]
+    [('x', ('b',), 2.0), ('y', ('a',), 4.0)]
+    """
+    found = {}
+    for target, measured in gains.items():
+        others = [other for name, other in gains.items() if name != target]
+        scores = {
+            name: fmean([fmean(other[name]) for other in others if name in other])
+            for name in measured
+            if any(name in other for other in others)
+        }
+        if hit := _hit(SAME, scores, measured):
+            found[target] = hit
+    return found
 
 
 def _hit(method: str, scores: Mapping[str, float], gains: Gains) -> Hit | None:
