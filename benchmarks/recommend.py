@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -146,8 +147,9 @@ def _rates(targets: Results) -> Iterator[list[str]]:
                 str(hit["count"]),
             ]
         regrets = [hit["regret"]["mean"] for hit in found.values()]
-        orders = [hit["correlation"]["value"] for hit in found.values() if hit["correlation"]]
-        mean = f"{fmean(orders):+.2f}" if orders and None not in orders else "-"
+        orders = [(hit["correlation"] or {}).get("value") for hit in found.values()]
+        known = [order for order in orders if order is not None and not math.isnan(order)]
+        mean = f"{fmean(known):+.2f}" if known and len(known) == len(orders) else "-"
         regret = _interval(regrets) if len(regrets) > 2 else f"{fmean(regrets):+.1f}"
         yield [f"**{method}**", "**mean**", "", f"**{regret}**", f"**{mean}**", ""]
 
@@ -199,7 +201,7 @@ def _interval(values: Sequence[float] | None) -> str:
 
 
 def _spread(found: Results | None, name: str) -> str:
-    if not found or found[name] is None:
+    if not found or found[name] is None or math.isnan(found[name]):
         return "-"
     digits = 2 if name == "value" else 1
     value = f"{found[name]:+.{digits}f}"
