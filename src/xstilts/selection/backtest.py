@@ -104,7 +104,7 @@ def same_for_all(gains: Mapping[str, Gains]) -> dict[str, Hit]:
     >>> [(target, hit.favourites, hit.regret.mean) for target, hit in found.items()]
     [('x', ('b',), 2.0), ('y', ('a',), 4.0)]
     """
-    found = {}
+    judged = {}
     for target, measured in gains.items():
         others = [other for name, other in gains.items() if name != target]
         scores = {
@@ -113,8 +113,8 @@ def same_for_all(gains: Mapping[str, Gains]) -> dict[str, Hit]:
             if any(name in other for other in others)
         }
         if hit := _hit(SAME, scores, measured):
-            found[target] = hit
-    return found
+            judged[target] = hit
+    return judged
 
 
 def _hit(method: str, scores: Mapping[str, float], gains: Gains) -> Hit | None:
