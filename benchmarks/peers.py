@@ -14,9 +14,10 @@ of its own on one thread, one after another, and reads the same JSON files, whic
 `published` is a script with all its defaults (three epochs, batches of 8, rate 5e-5), `as_published` this package with
 the same settings, `tuned` the script set by hand (dynamic padding, grouping by length, no checkpoint, batch and rate of
 this package's recipe `e5-small`), and `ours` this package with that recipe. Speed is by training example, in seconds of
-the training loop, which each program reports. Seconds to a score are processor seconds of the whole process, imports
-and tokenizing included: those of the shortest of this package's trainings that scores as high as the peer, of trainings
-of half an epoch, one, two and four; the speed is 0 where none does. Scores are of development data.
+the training loop, which each program reports (a published script's with the checkpoint that it saves by default).
+Seconds to a score are processor seconds of the whole process, imports and tokenizing included: those of the shortest of
+this package's trainings that scores as high as the peer, of trainings of half an epoch, one, two and four; the speed is
+0 where none does. Scores are of development data.
 
     XSTILTS_PEERS=/tmp/peers python benchmarks/peers.py --encoder work/real-encoder
 """
@@ -252,7 +253,7 @@ def ours(asked: argparse.Namespace, name: str, folder: Path, settings: Mapping[s
 
 
 def said_by(request: Mapping[str, Any], folder: Path) -> Run:
-    """Let a process of this package do what is asked."""
+    """Return what a process of this package took, and what it prints at its end."""
     run = process([sys.executable, __file__, "--own", json.dumps(request)], folder)
     said = json.loads((folder / "log").read_text(encoding="utf-8").splitlines()[-1])
     return Run(run.seconds, run.peak, **said)
