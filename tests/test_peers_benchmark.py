@@ -132,6 +132,8 @@ def test_speed_to_a_score_is_of_the_shortest_training_that_has_it(
     reached: float, ratio: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, peers: ModuleType
 ) -> None:
     """The peer takes 40 seconds; this package 10 for each epoch, and 20 points more with every doubling."""
+    import parts
+
     asked = argparse.Namespace(rounds=2, times=1.0, encoder=tmp_path)
     scores = {0.5: 40.0, 1.0: 60.0, 2.0: 80.0, 3.0: 80.0, 4.0: 80.0}
     monkeypatch.setattr(peers, "written", lambda *_: 8)
@@ -144,6 +146,8 @@ def test_speed_to_a_score_is_of_the_shortest_training_that_has_it(
         assert found[f"tags_times_as_fast_to_score_of_{peer}"] == ratio
         assert found[f"tags_times_as_fast_as_{peer}"] == [5.0, 5.0]
         assert found[f"tags_memory_of_{peer}"] == 0.25
+    (part,) = (part for part in parts.CPU if part.name == "peers")
+    assert {row.figure for row in part.rows if row.figure.startswith("tags_")} <= {*found}
 
 
 @pytest.mark.slow
