@@ -184,16 +184,19 @@ def drawn(asked: argparse.Namespace, data: str, split: str, code: str, count: in
 
 
 def written(asked: argparse.Namespace, name: str, folder: Path) -> int:
-    """Write the training and development data of a comparison; return how many training examples there are."""
+    """Write the training and development data of a comparison; return how many training examples there are.
+
+    Development data have no tag that the training data lack: a script takes its tags from there, and fails on others.
+    """
     kind = KINDS[name]
-    count = max(8, int(kind.train * asked.times))
-    write(name, drawn(asked, kind.data, "train", "en", count), folder / "train.json")
-    write(
-        name,
-        drawn(asked, kind.data, "validation", "en", max(8, int(kind.dev * min(1, asked.times)))),
-        folder / "dev.json",
-    )
-    return count
+    train = drawn(asked, kind.data, "train", "en", max(8, int(kind.train * asked.times)))
+    dev = drawn(asked, kind.data, "validation", "en", max(8, int(kind.dev * min(1, asked.times))))
+    if name == "tags":
+        known = {tag for each in train for tag in each.tags}
+        dev = [each for each in dev if known.issuperset(each.tags)]
+    write(name, train, folder / "train.json")
+    write(name, dev, folder / "dev.json")
+    return len(train)
 
 
 # Processes.

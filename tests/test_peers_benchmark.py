@@ -82,6 +82,18 @@ def test_files_have_the_columns_that_the_scripts_look_for(tmp_path: Path, peers:
         assert line.keys() == {"id", "context", "question", "answers"}
 
 
+def test_development_data_have_no_tag_that_training_data_lack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, peers: ModuleType
+) -> None:
+    odd = TaggingExample("odd", ("uh", "oh"), ("NOUN", "INTJ"))
+    parts = {"train": made("tags"), "validation": [odd, *made("tags")]}
+    monkeypatch.setattr(peers, "drawn", lambda asked, data, split, code, count: parts[split])
+    count = peers.written(argparse.Namespace(times=1.0), "tags", tmp_path)
+    lines = (tmp_path / "dev.json").read_text(encoding="utf-8").splitlines()
+    assert count == len(lines) == len(made("tags"))
+    assert "INTJ" not in "".join(lines)
+
+
 def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, peers: ModuleType) -> None:
     """Each thing in turn, until all of them are there; nothing runs before."""
     monkeypatch.setattr(sys, "argv", ["peers.py", "--encoder", str(tmp_path / "encoder")])
