@@ -278,6 +278,7 @@ CPU = (
             Row("score of setfit", "few_setfit_score"),
             Row("score of `ours`", "few_ours_score"),
             Row("training examples of a class", "few_examples_a_class"),
+            Row("installed", "versions"),
         ),
         device=False,
         needs="XSTILTS_PEERS",

@@ -103,7 +103,7 @@ def main() -> None:
         return
     if missing := why_not(asked):
         raise SystemExit(missing)
-    found: sides.Figures = {}
+    found: sides.Figures = {"versions": versions()}
     with tempfile.TemporaryDirectory() as folder:
         for name in asked.only.split(","):
             work = Path(folder) / name
@@ -146,6 +146,14 @@ def why_not(asked: argparse.Namespace) -> str:
     if not asked.data:
         return "no data: give --data or set XSTILTS_DATA"
     return "" if (asked.encoder / "config.json").is_file() else f"{asked.encoder} is no encoder: make real-encoder"
+
+
+def versions() -> str:
+    """Return what is installed in the peers' environment."""
+    named = ("torch", "transformers", "datasets", "accelerate", "sentence-transformers", "setfit")
+    code = f"from importlib.metadata import version as v; print(', '.join(n + ' ' + v(n) for n in {named}))"
+    python = str(Path(os.environ[FOLDER]).absolute() / PYTHON)
+    return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
 # Data, as the scripts read them.
@@ -281,7 +289,7 @@ def _learned(request: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _predicted(request: Mapping[str, Any]) -> dict[str, float]:
-    from xstilts.inference import load_model
+    from xstilts import load_model
 
     lines = map(json.loads, Path(request["file"]).read_text(encoding="utf-8").splitlines())
     pairs = [(line["sentence1"], line["sentence2"]) for line in lines]

@@ -162,6 +162,15 @@ def test_speed_to_a_score_is_of_the_shortest_training_that_has_it(
     assert {row.figure for row in part.rows if row.figure.startswith("tags_")} <= {*found}
 
 
+def test_a_models_answers_are_written_a_line_each(tmp_path: Path, peers: ModuleType) -> None:
+    model = families.make("xlm-roberta", tmp_path / "model", auto="AutoModelForSequenceClassification")
+    peers.write("pairs", made("pairs"), tmp_path / "test.json")
+    peers.own({"model": str(model), "file": str(tmp_path / "test.json"), "out": str(tmp_path / "answers")})
+    answers = (tmp_path / "answers").read_text(encoding="utf-8").splitlines()
+    assert len(answers) == len(made("pairs"))
+    assert {*answers} <= {*transformers.AutoConfig.from_pretrained(model).label2id}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get("XSTILTS_PEERS"), reason="XSTILTS_PEERS names no folder of published programs")
 @pytest.mark.parametrize("name", ["pairs", "tags", "questions"])
