@@ -293,8 +293,11 @@ def _predicted(request: Mapping[str, Any]) -> dict[str, float]:
 
     lines = map(json.loads, Path(request["file"]).read_text(encoding="utf-8").splitlines())
     pairs = [(line["sentence1"], line["sentence2"]) for line in lines]
-    found = load_model(request["model"], format="classification", max_length=128).predict(pairs, long="truncate")
-    Path(request["out"]).write_text("\n".join(each["label"] for each in found), encoding="utf-8")
+    model = load_model(request["model"], format="classification", max_length=128)
+    found = model.predict(pairs, long="truncate")
+    # run_glue.py saves outputs without the names of their labels, which are in alphabetic order.
+    numbers = (str(model.labels.index(each["label"])) for each in found)
+    Path(request["out"]).write_text("\n".join(numbers), encoding="utf-8")
     return {}
 
 
@@ -370,7 +373,8 @@ def languages(asked: argparse.Namespace, folder: Path) -> sides.Figures:
 
     seconds = sides.in_turn({side: partial(taken, side) for side in ("ours", "padded", "longest")}, asked.rounds)
     said = (folder / "padded-0" / "out" / "predict_results_None.txt").read_text(encoding="utf-8").splitlines()[1:]
-    answers = (folder / "ours.txt").read_text(encoding="utf-8").splitlines()
+    labels = sorted(task("xnli").labels)
+    answers = [labels[int(line)] for line in (folder / "ours.txt").read_text(encoding="utf-8").splitlines()]
     same = sum(line.split("\t")[1] == answer for line, answer in zip(said, answers, strict=True))
     found: sides.Figures = {"languages": len(codes), "languages_examples": len(test)}
     for side in ("padded", "longest"):
