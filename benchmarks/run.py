@@ -1,6 +1,7 @@
 """Run all benchmarks of a CPU or a GPU, one after another in processes of their own, and write the page of results.
 
-What was measured on the other kind of device stays on the page. A benchmark that fails is named and left out.
+What was measured on the other kind of device stays on the page. A benchmark that fails is named and left out; one that
+needs an environment variable which is not set is left out.
 
     python benchmarks/run.py
     python benchmarks/run.py --gpu --only gpu_throughput,gpu_xl
@@ -36,9 +37,10 @@ def main() -> None:
     """Run the chosen benchmarks and write `performance.json` and `performance.md`."""
     asked = options()
     names = asked.only.split(",") if asked.only else []
-    parts = [part for part in (GPU if asked.gpu else CPU) if not names or part.name in names]
+    possible = [part for part in (GPU if asked.gpu else CPU) if not part.needs or os.environ.get(part.needs)]
+    parts = [part for part in possible if not names or part.name in names]
     if not parts or {*names} - {part.name for part in parts}:
-        raise SystemExit(f"no such part: there are {', '.join(part.name for part in (GPU if asked.gpu else CPU))}")
+        raise SystemExit(f"no such part: there are {', '.join(part.name for part in possible)}")
     file = asked.out / "performance.json"
     results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     key = "gpu" if asked.gpu else "cpu"
