@@ -235,3 +235,18 @@ def test_freeze_names_its_words(folders: families.Folders, trained: str) -> None
 def test_freeze_out_of_range(folders: families.Folders, trained: str) -> None:
     with pytest.raises(InputError, match="encoder of 3 layers"):
         freeze(network(folders, "xlm-roberta"), trained)
+
+
+def test_a_tokenizer_is_loaded_once_for_folders_with_the_same_files(encoder: Encoder, tmp_path: Path) -> None:
+    """A copy with other weights has the tokenizer; another token, marked in a file of it, is another tokenizer."""
+    same, other = tmp_path / "same", tmp_path / "other"
+    for folder in (same, other):
+        shutil.copytree(encoder.folder, folder)
+    config = json.loads((same / "config.json").read_text())
+    (same / "config.json").write_text(json.dumps({**config, "architectures": ["XLMRobertaForTokenClassification"]}))
+    first = load_tokenizer(encoder.folder)
+    assert load_tokenizer(same) is first
+    settings = json.loads((other / "tokenizer_config.json").read_text())
+    (other / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 77}))
+    assert load_tokenizer(other).model_max_length == 77
+    assert load_tokenizer(same).model_max_length == first.model_max_length

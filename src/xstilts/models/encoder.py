@@ -48,6 +48,7 @@ IDENTITY_FILES = (
     "added_tokens.json",
 )
 INDEX = "model.safetensors.index.json"
+CONFIG = "config.json"
 CONVERTERS = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}
 SANDBOX = Path(__file__).parents[1] / "sandbox" / "encoder"
 
@@ -122,12 +123,33 @@ def commit_of(name: str, revision: str) -> str:
 
 
 def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a folder or a hub id."""
+    """Load the tokenizer of a folder or a hub id; copy it before changing it.
+
+    One of 250,000 tokens takes seconds and half a gigabyte to load. A phase saves the tokenizer that it was given, so that
+    the one loaded last, in this process, is taken for every folder with the same files.
+    """
     folder = _with_tokenizer(_folder(source, revision))
     _check_sentencepiece(folder)
     with readable(folder), quiet():
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    return cast("PreTrainedTokenizerBase", tokenizer)
+        key = (_family_name(folder), digest_of(path for path in folder.iterdir() if _is_of_tokenizer(path)))
+        if key not in _LOADED:
+            _LOADED.clear()  # before the next one is loaded, so that memory holds one
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+            _LOADED[key] = cast("PreTrainedTokenizerBase", tokenizer)
+    return _LOADED[key]
+
+
+_LOADED: dict[tuple[str, str], PreTrainedTokenizerBase] = {}  # the last tokenizer, by what it was loaded from
+
+
+def _is_of_tokenizer(path: Path) -> bool:
+    return path.suffix in (".json", ".model", ".spm", ".txt") and path.name not in (CONFIG, INDEX)
+
+
+def _family_name(folder: Path) -> str:
+    """Return the model type in a folder's configuration, by which transformers chooses a class; "" without one."""
+    path = folder / CONFIG
+    return str(json.loads(path.read_text(encoding="utf-8")).get("model_type", "")) if path.is_file() else ""
 
 
 def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
