@@ -125,8 +125,8 @@ def commit_of(name: str, revision: str) -> str:
 def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a folder or a hub id; copy it before changing it.
 
-    One of 250,000 tokens takes seconds and half a gigabyte to load. A phase saves the tokenizer that it was given, so that
-    the one loaded last, in this process, is taken for every folder with the same files.
+    One of 250,000 tokens takes seconds and half a gigabyte to load. A phase saves the tokenizer that it was given, so
+    that the one loaded last, in this process, is taken for every folder with the same files.
     """
     folder = _with_tokenizer(_folder(source, revision))
     _check_sentencepiece(folder)
