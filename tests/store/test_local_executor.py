@@ -332,6 +332,18 @@ def test_a_core_has_a_worker_where_trainings_and_memory_suffice(
     assert local_executor._suited_workers(missing(tuple(ends), machine), machine) == workers
 
 
+@pytest.mark.parametrize(("networks", "workers"), [(1, 1), (2, 2), (5, 3)])
+def test_networks_whose_predictions_alone_are_missing_are_shared_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, networks: int, workers: int
+) -> None:
+    monkeypatch.setattr(local_executor, "usable_cores", lambda: 3)
+    trained = [long(f"training{number}", 0) for number in range(networks)]
+    build_all(trained, machine_at(tmp_path, 1))
+    machine = machine_at(tmp_path, 0)
+    ends = [predicted(network, plain("gold"), code) for network in trained for code in ("en", "sw")]
+    assert local_executor._suited_workers(missing(tuple(ends), machine), machine) == workers
+
+
 def test_what_is_said_about_workers_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a number two processes train on two cores, and their threads sleep while they wait; with one, it holds."""
     monkeypatch.setattr(local_executor, "usable_cores", lambda: 2)

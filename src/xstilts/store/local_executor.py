@@ -121,7 +121,8 @@ def _suited_workers(todo: Sequence[Stage], machine: Runtime) -> int:
     """Return how many processes build stages side by side: on a CPU one a core, if trainings and memory suffice.
 
     Processes with a thread each share no work and never wait for each other; where trainings follow each other, only
-    one process with all threads uses the cores.
+    one process with all threads uses the cores. Without trainings each network whose predictions are missing is one's
+    work.
 
     Args:
         todo: The stages to be built, inputs first.
@@ -137,7 +138,8 @@ def _suited_workers(todo: Sequence[Stage], machine: Runtime) -> int:
         depth[item.key] = below + item.work.resumes
         if item.work.resumes:
             levels.setdefault(below, []).append(item)
-    most = min(usable_cores(), max(map(len, levels.values()), default=1))
+    predicted = len({_model(item) for item in todo if "model" in item.arguments})
+    most = min(usable_cores(), max(map(len, levels.values()), default=max(1, predicted)))
     if most <= 1 or machine.torch_device().type != "cpu":
         return 1
     trainings = [item for level in levels.values() for item in level if item.work.memory]
