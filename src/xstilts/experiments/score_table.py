@@ -230,7 +230,10 @@ def _pooling(runs: Mapping[str, list[Run]], machine: Runtime) -> Iterable[str]:
         and any(training_set.format in SEQUENCE for training_set in phase.training_sets)
     ]
     if any(_at_chance(phase, machine) for phase in first):
-        yield "no better than chance: if the encoder is a sentence encoder, classify the mean (--set pooling=mean)"
+        yield (
+            "no better than chance: try other seeds (--retries 2), a lower learning rate or, of a sentence encoder, the mean "
+            "of its states (--set pooling=mean)"
+        )
 
 
 def _repeated(run: Run) -> Iterable[str]:
