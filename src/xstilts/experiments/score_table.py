@@ -231,8 +231,8 @@ def _pooling(runs: Mapping[str, list[Run]], machine: Runtime) -> Iterable[str]:
     ]
     if any(_at_chance(phase, machine) for phase in first):
         yield (
-            "no better than chance: try other seeds (--retries 2), a lower learning rate or, of a sentence encoder, the "
-            "mean of its states (--set pooling=mean)"
+            "no better than chance: try other seeds (--retries 2), a lower learning rate or, of a sentence encoder, "
+            "the mean of its states (--set pooling=mean)"
         )
 
 
