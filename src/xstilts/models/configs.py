@@ -24,6 +24,7 @@ from typing import Any
 import transformers
 from huggingface_hub import try_to_load_from_cache
 
+from xstilts.models.encoder import CONFIG as CONFIG
 from xstilts.models.encoder import Encoder
 from xstilts.models.pooling import FAMILY, SENTENCE_TRANSFORMERS, chosen_pooling, published_pooling
 from xstilts.runtime.machine import Runtime
@@ -33,7 +34,6 @@ from xstilts.store.names import FIRST_LAYERS, MODEL_FOLDER
 from xstilts.store.stage import Stage, folder_of, lineage
 
 TABLE = Path(__file__).with_name("configs.json")
-CONFIG = "config.json"
 LARGE_WIDTH, LARGE_LAYERS, LARGE_XLM_WIDTH = 1024, 24, 1280
 
 

@@ -39,16 +39,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model")
+CONFIG = "config.json"
 IDENTITY_FILES = (
     *TOKENIZER_FILES,
-    "config.json",
+    CONFIG,
     "model.safetensors.index.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
 )
 INDEX = "model.safetensors.index.json"
-CONFIG = "config.json"
 CONVERTERS = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}
 SANDBOX = Path(__file__).parents[1] / "sandbox" / "encoder"
 
@@ -95,7 +95,7 @@ class Encoder:
         commit = commit_of(self.name, self.digest)
         if commit != self.digest:
             with suppress(Exception):  # such as a model that needs an access token
-                hf_hub_download(self.name, "config.json", revision=commit)
+                hf_hub_download(self.name, CONFIG, revision=commit)
                 hf_hub_download(self.name, SENTENCE_TRANSFORMERS, revision=commit)  # there is one of sentence encoders
         return replace(self, digest=commit)
 
@@ -117,7 +117,7 @@ def commit_of(name: str, revision: str) -> str:
     try:
         commit = HfApi().model_info(name, revision=revision, timeout=10).sha
     except Exception:  # offline, forbidden or unknown: the cache may still have it
-        found = try_to_load_from_cache(name, "config.json", revision=revision)
+        found = try_to_load_from_cache(name, CONFIG, revision=revision)
         commit = Path(found).parent.name if isinstance(found, str) else None
     return commit or revision
 
@@ -295,7 +295,7 @@ def hub_id(name: str, revision: str) -> tuple[str, str]:
 def checked_folder(folder: Path) -> Path:
     """Return a folder that has a configuration and weights; raise InputError otherwise."""
     names = sorted(path.name for path in folder.iterdir())
-    if "config.json" not in names:
+    if CONFIG not in names:
         raise InputError(f"{folder} has no config.json; give the folder that save_pretrained wrote")
     if not any(name.endswith(".safetensors") for name in names):
         if pickled := pickled_weights(names):
