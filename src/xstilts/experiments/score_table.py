@@ -23,7 +23,7 @@ from rich.table import Table as RichTable
 from xstilts import metrics
 from xstilts.evaluation import contamination
 from xstilts.evaluation.score import read_score
-from xstilts.experiments import snapshot_choice, translated_counts
+from xstilts.experiments import retries, snapshot_choice, translated_counts
 from xstilts.experiments.run import Phase, Run
 from xstilts.formats import task_format
 from xstilts.models.heads import SEQUENCE
@@ -215,8 +215,7 @@ def _collapsed(run: Run, machine: Runtime) -> list[str]:
 
 
 def _at_chance(phase: Phase, machine: Runtime) -> bool:
-    dev = manifest.read(folder_of(phase.stage, machine))["record"].get("dev", {})
-    return any(task["collapsed"] for task in dev.values())
+    return retries.is_collapsed(manifest.read(folder_of(phase.stage, machine)))
 
 
 def _pooling(runs: Mapping[str, list[Run]], machine: Runtime) -> Iterable[str]:
