@@ -95,7 +95,7 @@ def plan(scale: str, encoder: str = "") -> Plan:
                 task_in_languages("xquad", "en ru zh", 15),
                 task_in_languages("tatoeba", "ko ru sw zh", 100),
             ),
-            Recipes("e5-small", ("steps=12",), ("steps=4",)),
+            Recipes("e5-small", ("steps=8",), ("steps=4",)),
             3,
             target_training_tasks={"xnli": tasks_of("sick"), "xquad": tasks_of("squad_small")},
         )

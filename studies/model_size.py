@@ -192,5 +192,5 @@ def _limits(scale: str) -> tuple[str, ...]:
         f"{alike} All encoders train adapters alone, as all weights of the largest do not fit beside their optimizer.",
         "The masked-LM encoders are of two families, mmBERT and XLM-R, which were pretrained on other text, and the "
         "two largest XLM-R longer than the others (Goyal et al. 2021): size is not all that differs.",
-        "Parameters count the embeddings, which are most of a small multilingual encoder.",
+        "Size is counted without embeddings, which are most of a small multilingual encoder and cost no arithmetic.",
     )

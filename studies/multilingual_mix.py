@@ -105,8 +105,8 @@ def plan(scale: str, encoder: str = "") -> Plan:
                 task_in_languages("uner", "en de pt ru sr sv tl zh", 80),
                 task_in_languages("tatoeba", "ar de fi hi id ko sw ta tr ur zh", 150),
             ),
-            3200,
-            3,
+            2000,
+            4,
             {"uner": tasks_of("panx")},
         )
     adapters = ("trainable=lora:16", "learning_rate=1e-4", "selection=none")

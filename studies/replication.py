@@ -103,7 +103,7 @@ def plan(scale: str, encoder: str = "") -> Plan:
                 task_in_languages("xnli", "en ar de hi ru sw tr zh", 100),
                 task_in_languages("udpos", "en ar de fi hi id ru ta tr yo zh", 80),
                 task_in_languages("uner", "en de pt ru sr sv tl zh", 80),
-                task_in_languages("xquad", "en ar hi ru zh", 50),
+                task_in_languages("xquad", "en ar hi ru zh", 30),
                 task_in_languages("tatoeba", "ar de fi hi id ru sw ta tr zh", 150),
             ),
             {"kornli_small": "snli_small"},
@@ -111,7 +111,7 @@ def plan(scale: str, encoder: str = "") -> Plan:
             ("ccg_small",),
             (("ccg_small", "udpos"), ("squadshifts", "xquad")),
             Recipes("e5-small"),
-            3,
+            4,
             {"xnli": "snli_small", "uner": "panx", "xquad": "squad_small"},
             ("udpos", "uner", "tatoeba"),
         )

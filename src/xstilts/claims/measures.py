@@ -231,7 +231,7 @@ class Growth:
             table: The results of the study.
 
         Returns:
-            The growth with each doubling of the number of parameters, with its stages.
+            The growth with each doubling of the number of parameters without embeddings, with its stages.
 
         Raises:
             Missing: There are fewer than two sizes.
@@ -281,7 +281,8 @@ def described(measure: Any) -> str:
     if isinstance(measure, Mean):
         return _mean_described(measure.gains)
     if isinstance(measure, Growth):
-        return f"growth with each doubling of the encoder's parameters; what grows: {described(measure.gain)}"
+        of_what = described(measure.gain)
+        return f"growth with each doubling of the encoder's parameters without embeddings; what grows: {of_what}"
     if isinstance(measure, Saving):
         first, second = (_arm_name(name, label) for name, label in _saving_arms(measure))
         per = f" per {_words(measure.per)}" if measure.per else ""
@@ -293,7 +294,8 @@ def described(measure: Any) -> str:
         per = f" per {_words(measure.per)}" if measure.per else ""
         against = f", minus that of {_arm_name(measure.over, measure.over_recipe)}" if measure.over else ""
         name = _arm_name(measure.intermediate, measure.recipe)
-        return f"exponent with which {_words(measure.figure)}{per} of {name} grow with the parameters{against}"
+        size = f"the parameters without embeddings{against}"
+        return f"exponent with which {_words(measure.figure)}{per} of {name} grow with {size}"
     return ""
 
 
@@ -458,7 +460,7 @@ class Saving:
 
 @dataclass(frozen=True)
 class Scaling:
-    """The exponent with which a cost grows with the encoder's parameters: the slope of logarithms.
+    """The exponent with which a cost grows with the encoder's parameters without embeddings: the slope of logarithms.
 
     With another setting to compare with, it is the difference of two exponents, that of the ratio of both costs: what
     an encoder adds to both of them cancels.
@@ -664,7 +666,7 @@ def by_encoder(table: ResultsTable, measure: Callable[[str], Measured]) -> dict[
         measure: From an encoder's name to its measurement; raises Missing where rows are missing.
 
     Returns:
-        The size (number of parameters) and the measurement, by encoder.
+        The size (number of parameters without embeddings) and the measurement, by encoder.
 
     Raises:
         Missing: There are fewer than two different sizes, or a size is not known.

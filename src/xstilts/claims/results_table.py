@@ -74,7 +74,8 @@ class Result:
         recipe: The recipe's label.
         metric: The metric.
         split: The split of the test data.
-        size: The encoder's parameters.
+        size: The encoder's parameters without its embeddings: what growth with size is measured against.
+        parameters: All of the encoder's parameters.
         stderr: The standard error through examples.
         dev: The score of the intermediate training on its development data.
         costs: Figures of `COSTS`, as far as they are known; those of trainings are the same in all rows of a run.
@@ -100,6 +101,7 @@ class Result:
     metric: str = ""
     split: str = "test"
     size: float = math.nan
+    parameters: float = math.nan
     stderr: float = math.nan
     dev: float = math.nan
     costs: Mapping[str, float] = field(default_factory=dict)

@@ -23,7 +23,7 @@ import torch
 from xstilts.cost import flops
 from xstilts.cost.meters import Clock
 from xstilts.models.batch import Batch
-from xstilts.models.network import Network
+from xstilts.models.network import Network, embedding_parameters
 from xstilts.runtime.machine import Runtime, memory_mib, peak_memory_mib, restart_peak_memory
 
 Spent = dict[str, Any]
@@ -178,6 +178,7 @@ def ledger(spent: Spent, network: Network, machine: Runtime) -> dict[str, Any] |
         "utilisation": most and sum(counted.values()) / (max(spent["seconds"], 1e-9) * most[0]),
         "peak_memory_mib": spent["peak_memory_mib"],
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "embedding_parameters": embedding_parameters(network),
         "trained_parameters": _trained(network) if spent["taught"] else 0,
     }
 

@@ -244,7 +244,7 @@ def measured(behind: Sequence[Part], folder: Path, metric: str) -> dict[str, Any
 
     Returns:
         "score", "dev", "target_dev", "costs" and "examples", of retrieval "at_fixed_layer"; with a prediction also
-        "size" and "stderr".
+        "size", "parameters" and "stderr"; the size is not known of predictions made before embeddings were counted.
     """
     record = read_score(folder)
     values = {
@@ -255,7 +255,9 @@ def measured(behind: Sequence[Part], folder: Path, metric: str) -> dict[str, Any
         "examples": folder / CONTRIBUTIONS,
     }
     for facts in (facts for role, facts, _ in behind if role == PREDICT):
-        values["size"] = float((facts["record"].get("cost") or {}).get("parameters", math.nan))
+        cost = facts["record"].get("cost") or {}
+        values["parameters"] = float(cost.get("parameters", math.nan))
+        values["size"] = values["parameters"] - float(cost.get("embedding_parameters", math.nan))
         values["stderr"] = stderr(folder / CONTRIBUTIONS, metric)
     if "fixed_layer" in record:
         values["at_fixed_layer"] = _at_fixed_layer(record, folder, metric)

@@ -154,7 +154,15 @@ class CostBySize:
         return {
             "title": f"The intermediate phase before {self.target} by size",
             "columns": [
-                *("encoder", "parameters", "recipe", "tokens per example", "TFLOPs", "seconds", "MiB, computed"),
+                *(
+                    "encoder",
+                    "parameters without embeddings",
+                    "recipe",
+                    "tokens per example",
+                    "TFLOPs",
+                    "seconds",
+                    "MiB, computed",
+                ),
                 *("MiB, measured", "joules"),
             ],
             "rows": [_taken(rows, records) for rows in _arms(selected)],
@@ -189,7 +197,15 @@ class GainBySize:
         sizes = sorted({(row.size, row.encoder) for row in table.rows})
         return {
             "title": f"Gain of {gain.intermediate} on {gain.target} by size",
-            "columns": ["encoder", "parameters", f"score of {gain.over}", "gain", "low", "high", "seeds"],
+            "columns": [
+                "encoder",
+                "parameters without embeddings",
+                f"score of {gain.over}",
+                "gain",
+                "low",
+                "high",
+                "seeds",
+            ],
             "rows": [row for size, name in sizes for row in _gained(level, gain, size, name, table)],
             "note": f"Means over languages and seeds, with {LEVEL:.0%} intervals, not corrected for their number."
             + (f" Recipe: {gain.recipe}." if gain.recipe else ""),

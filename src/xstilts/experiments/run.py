@@ -95,7 +95,8 @@ class Recipes:
         """Return the recipe of a training.
 
         Args:
-            tasks: The tasks of the training. A mix has the first task's recipe with the greatest length of any.
+            tasks: The tasks of the training. A mix has the first task's recipe with the greatest length of any, and
+                what the set changes for mixes.
             role: "intermediate" or "target".
             encoder: What is trained: some sets have other values for large encoders. None: not a large one.
 
@@ -135,7 +136,8 @@ def _recipe(
 ) -> Recipe:
     recipes = [named(name, task, format, role, large) for task, format in tasks]
     longest = max(recipe.max_length for recipe in recipes)
-    return changed(replace(recipes[0], max_length=longest, pooling=pooling), changes)
+    of_mix = SETS[name].mix if len(tasks) > 1 else {}
+    return changed(replace(recipes[0], max_length=longest, pooling=pooling, **of_mix), changes)
 
 
 @dataclass(frozen=True)

@@ -198,3 +198,16 @@ class Network(nn.Module):
 def _states(output: Any) -> tuple[Tensor, ...]:
     """Return the states of all layers where the output has them, else the final ones."""
     return tuple(output.hidden_states) if output.hidden_states is not None else (output.last_hidden_state,)
+
+
+def embedding_parameters(network: nn.Module) -> int:
+    """Return how many of a network's parameters are embeddings, of tokens, positions and types; tied ones count once.
+
+    Args:
+        network: The network.
+
+    Returns:
+        The number. A multilingual encoder has most of its parameters there, where they cost no arithmetic.
+    """
+    tables = (module for module in network.modules() if isinstance(module, nn.Embedding))
+    return sum({id(weight): weight.numel() for table in tables for weight in table.parameters()}.values())

@@ -242,11 +242,11 @@ class Forecast:
     repeats: str = ""
 
     def encoder_sizes(self) -> dict[str, float]:
-        """Return the parameters of each arm's encoder by name, as far as they are known."""
+        """Return the parameters without embeddings of each arm's encoder by name, as far as they are known."""
         by_encoder: dict[str, float] = {}
         for arm in self.arms:
             of_arm = [
-                line.memory.parameters
+                line.memory.parameters - line.memory.embeddings
                 for line in self.lines
                 if line.configuration in arm.configurations and line.memory
             ]

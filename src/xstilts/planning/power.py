@@ -101,7 +101,7 @@ class Variances:
         Args:
             measure: The measure of a claim.
             seeds: The number of seeds.
-            sizes: For a slope, the parameters of each encoder.
+            sizes: For a slope, the parameters without embeddings of each encoder.
 
         Returns:
             The estimate; None where the measure is not one of the package's, or too few sizes are known.
@@ -179,7 +179,7 @@ def plan(study: Study, variances: Variances, sizes: Mapping[str, float] | None =
     Args:
         study: The study.
         variances: The variances to assume.
-        sizes: The parameters of its encoders by name, for slopes.
+        sizes: The parameters without embeddings of its encoders by name, for slopes.
 
     Returns:
         An entry for each tested claim, in their order.

@@ -307,7 +307,9 @@ def _scaling_plots(scalings: Sequence[Json]) -> Iterator[Plot]:
         "Logarithmic axes. The line is the fitted power law; the band shows the interval of its exponent, with all "
         "lines through the mean of the points."
     )
-    yield Plot("scaling", "Cost against parameters", tuple(map(_scaling_panel, drawn)), fits, (), note)
+    yield Plot(
+        "scaling", "Cost against parameters without embeddings", tuple(map(_scaling_panel, drawn)), fits, (), note
+    )
 
 
 def _scaling_panel(scaling: Json) -> Panel:
@@ -317,7 +319,7 @@ def _scaling_panel(scaling: Json) -> Panel:
     fit = f"exponent {tables.number(scaling['exponent']).text} {interval}".strip()
     description = f"{name}: {fit}, {counted(len(points), 'point')}"
     exponents = (scaling["exponent"], scaling["low"], scaling["high"])
-    drawing = power(Series(name, points), exponents, Axes("parameters", unit or name), description)
+    drawing = power(Series(name, points), exponents, Axes("parameters without embeddings", unit or name), description)
     return Panel(f"{name}: {fit}", drawing, description)
 
 

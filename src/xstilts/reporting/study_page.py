@@ -561,6 +561,7 @@ def _settings(report: Json) -> Section:
         (
             Cell(encoder["name"]),
             tables.amount(encoder.get("parameters")),
+            tables.amount(encoder.get("without_embeddings")),
             tables.count(encoder.get("layers")),
             tables.count(encoder.get("width")),
             Cell(str(encoder.get("revision") or "")[:12]),
@@ -575,7 +576,7 @@ def _settings(report: Json) -> Section:
         (Cell(code), *_cells(about, ("name", "family", "script")), tables.number(about.get("distance")))
         for code, about in settings.get("languages", {}).items()
     )
-    encoder_columns = ("encoder", "parameters", "layers", "width", "commit or digest")
+    encoder_columns = ("encoder", "parameters", "without embeddings", "layers", "width", "commit or digest")
     target_columns = ("target", "format", "metric", "split", "training languages", "test examples a language")
     language_columns = ("code", "language", "family", "script", "distance")
     every = (

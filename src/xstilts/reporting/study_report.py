@@ -671,7 +671,10 @@ def _settings(table: ResultsTable, records: Records) -> Json:
     encoders, targets = {row.encoder: row for row in table.rows}, {row.target: row for row in table.rows}
     learned = _training_languages(table)
     return {
-        "encoders": [{"name": name, "parameters": row.size, **_shape(row, records)} for name, row in encoders.items()],
+        "encoders": [
+            {"name": name, "parameters": row.parameters, "without_embeddings": row.size, **_shape(row, records)}
+            for name, row in encoders.items()
+        ],
         "recipes": distinct(row.recipe for row in table.rows),
         "intermediates": distinct(row.intermediate for row in table.rows),
         "targets": [

@@ -31,7 +31,7 @@ from xstilts.formats import masked_lm, task_format
 from xstilts.models.families import family_of
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach, attach_dual_encoder
-from xstilts.models.network import Network
+from xstilts.models.network import Network, embedding_parameters
 from xstilts.runtime.machine import GPU_TOKENS, Runtime
 from xstilts.training.optimizer import bytes_of, halves, prepare
 from xstilts.training.recipe import ONE_WAY, Recipe
@@ -69,6 +69,7 @@ class Memory:
         activations: Bytes that autograd saves in the largest pass.
         parameters: The number of all parameters.
         trained: The number of trained ones.
+        embeddings: How many of all are embeddings.
     """
 
     weights: int
@@ -77,6 +78,7 @@ class Memory:
     activations: int
     parameters: int
     trained: int
+    embeddings: int
 
     @property
     def total(self) -> int:
@@ -261,4 +263,4 @@ def _counted(network: Network, times: tuple[int, ...], recipe: Recipe, activatio
     every = [count * parameter.numel() for parameter, count in parameters]
     trained = [count * parameter.numel() for parameter, count in parameters if parameter.requires_grad]
     weights, gradients, states = (int(part) for part in (by_purpose.weight, by_purpose.gradient, by_purpose.state))
-    return Memory(weights, gradients, states, activations, sum(every), sum(trained))
+    return Memory(weights, gradients, states, activations, sum(every), sum(trained), embedding_parameters(network))

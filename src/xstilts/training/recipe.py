@@ -292,6 +292,7 @@ class Named:
         intermediate: Changes in the intermediate role; they take precedence over those of the format.
         targets: By task, in the target role only.
         large: By task, for encoders of the size of XLM-R Large (`models.configs.is_large`); these count most.
+        mix: Changes for a training on several tasks, in either role.
         dev_tasks: By training task, the task whose development data select its weights in the target role.
         text_form: In the target role, tasks that have texts in a form of this name (`Task.forms`) are read in it.
     """
@@ -303,6 +304,7 @@ class Named:
     intermediate: Overrides
     targets: Mapping[str, Overrides] = field(default_factory=dict)
     large: Mapping[str, Overrides] = field(default_factory=dict)
+    mix: Overrides = field(default_factory=dict)
     dev_tasks: Mapping[str, str] = field(default_factory=dict)
     text_form: str = ""
 
@@ -386,11 +388,12 @@ E5_SMALL = Named(
     source="chosen here for multilingual-e5-small on two CPU cores: few examples, one epoch",
     base=Recipe(2e-4, 16, epochs=1.0, max_train_examples=1000, warmup_steps=0.1, weight_decay=0.01),
     formats={
-        "classification": {"max_train_examples": 2000},
-        "extractive_qa": {"max_train_examples": 400, "max_length": 256},
+        "classification": {"max_train_examples": 1600},
+        "extractive_qa": {"max_train_examples": 240, "max_length": 256},
     },
     tasks={},
     intermediate={},
+    mix={"max_train_examples": 400},
 )
 
 # The sandbox's tasks on its own encoder: seconds a training.
