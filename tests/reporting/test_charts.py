@@ -13,6 +13,8 @@ from xstilts.reporting.charts import (
     STRIP_WIDTH,
     Axes,
     Series,
+    intervals,
+    language_plots,
     lines,
     power,
     scale,
@@ -21,7 +23,7 @@ from xstilts.reporting.charts import (
 )
 
 TWO = (Series("a", ((1.0, 2.0), (2.0, 3.0), (4.0, 5.0))), Series("b", ((1.0, 1.0), (3.0, 4.0)), 1))
-NAMES = ("lines", "marked", "scatter", "power", "no fit", "strip")
+NAMES = ("lines", "marked", "scatter", "power", "no fit", "intervals", "strip")
 EVIL = '<b>$x_1$ & "quoted" -->'
 
 
@@ -33,6 +35,7 @@ def drawings(label: str = "seconds") -> dict[str, Markup]:
         "scatter": scatter(TWO, Axes(label, "gain", log_x=True), label),
         "power": power(TWO[0], (0.9, 0.8, 1.0), axes, label),
         "no fit": power(TWO[0], (None, None, None), axes, label),
+        "intervals": intervals(TWO[:1], [[(1.0, 3.0), (None, None), (-9.0, 99.0)]], [(label, "A")] * 6, label),
         "strip": strip(1.0, (0.5, 1.5), (0.0, 2.0), True),
     }
 
@@ -111,3 +114,33 @@ def test_one_far_interval_does_not_hide_the_others(outlier: tuple[float, float, 
 def test_a_scale_has_its_marks_and_all_of_a_few_values() -> None:
     assert scale([], (0.0, 2.0)) == (0.0, 2.0)
     assert scale([None, float("nan"), -5.0, 900.0]) == (-5.0, 900.0)
+
+
+def gain(target: str, setting: str, code: str, value: float, **other: object) -> dict[str, object]:
+    row = {"target": target, "intermediate": setting, "language": code, "recipe": "r", "encoder": "e", "keys": ["k"]}
+    return {**row, "estimate": value, "low": value - 1, "high": value + 1, **other}
+
+
+def test_each_target_has_its_gains_by_language_the_families_nearest_to_english_first() -> None:
+    about = {
+        "zh": {"name": "Chinese", "family": "Sino-Tibetan", "distance": 3},
+        "de": {"name": "German", "family": "IE: Germanic", "distance": 1},
+        "hi": {"name": "Hindi", "family": "IE: Indo-Aryan", "distance": 2},
+        "nl": {"name": "Dutch", "family": "IE: Germanic", "distance": 1},
+    }
+    gains = [gain("xnli", "mnli", code, 1.0) for code in about]
+    gains += [gain("udpos", "squad", code, -2.0) for code in ("zh", "de")]
+    left_out = [gain("xnli", "mnli", "mean", 50.0), gain("xnli", "xnli", "de", 50.0, repeats_training_data=True)]
+    (plot,) = language_plots({"gains": gains + left_out, "settings": {"languages": about}})
+    assert plot.legend == ("mnli", "squad")
+    assert [panel.title for panel in plot.panels] == ["xnli", "udpos"]
+    drawn = str(plot.panels[0].drawing)
+    places = [drawn.index(name) for name in ("Dutch", "German", "Hindi", "Chinese")]
+    assert places == sorted(places)
+    assert drawn.count("IE: Germanic") == 1
+    assert "Dutch" not in plot.panels[1].drawing
+    assert "1.00 in 4 languages" in plot.panels[0].description
+
+
+def test_a_report_without_gains_has_no_plot_of_them() -> None:
+    assert list(language_plots({})) == []

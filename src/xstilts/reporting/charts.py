@@ -1,4 +1,4 @@
-"""Charts: the plots of a study's report, as inline SVG: gain against cost, learning curves, cost against size.
+"""Charts: the plots of a study's report, as inline SVG: gains by language and by cost, learning curves, cost by size.
 
 matplotlib draws each panel; its colours are then replaced by CSS variables, so that one drawing suits light and dark
 pages, and its texts stay text in the page's font. The same report gives the same bytes. Series differ by mark and dash
@@ -152,6 +152,72 @@ def label(row: Json, columns: Iterable[str]) -> str:
         The values that are not empty, joined by "·".
     """
     return " · ".join(str(row[column]) for column in columns if row.get(column))
+
+
+def language_plots(report: Json) -> Iterator[Plot]:
+    """Yield the gains in each language, those of one family together: a panel for each target, encoder and recipe.
+
+    Args:
+        report: A study's report.
+
+    Yields:
+        Plots of at most `PANELS` panels; none for a report without gains.
+    """
+    languages = report.get("settings", {}).get("languages", {})
+    rows = [
+        row
+        for row in report.get("gains", ())
+        if row["language"] in languages and is_known(row["estimate"]) and not row.get("repeats_training_data")
+    ]
+    settings = tuple(dict.fromkeys(row["intermediate"] for row in rows))
+    columns = tuple(name for name in ("recipe", "encoder") if len({row.get(name) for row in rows}) > 1)
+    panels: dict[str, list[Json]] = {}
+    for row in rows:
+        panels.setdefault(label(row, ("target", *columns)), []).append(row)
+    note = (
+        "The gain over the baseline with its 95 % interval over seeds, each by itself; languages of a family stand "
+        "together, those nearer to English first. Settings that repeat the target's own training data are left out. "
+        "An interval that ends at the edge goes on beyond it."
+    )
+    names = list(panels)
+    for first in range(0, len(names), PANELS):
+        part = {name: panels[name] for name in names[first : first + PANELS]}
+        drawn = tuple(_language_panel(name, group, languages, settings) for name, group in part.items())
+        yield Plot(f"by-language-{first}", "Gain in each language", drawn, None, settings, note)
+
+
+def _language_panel(name: str, rows: Sequence[Json], languages: Json, settings: tuple[str, ...]) -> Panel:
+    order = _by_family({row["language"]: languages[row["language"]] for row in rows})
+    gains = [row["estimate"] for row in rows]
+    low, high = tables.signed(min(gains)).text, tables.signed(max(gains)).text
+    description = f"{name}: gains from {low} to {high} in {counted(len(order), 'language')}"
+    places = {code: place for place, code in enumerate(order)}
+    series = {setting: [row for row in rows if row["intermediate"] == setting] for setting in settings}
+    drawing = intervals(
+        [
+            Series(setting, tuple((row["estimate"], places[row["language"]]) for row in group), tone)
+            for tone, (setting, group) in enumerate(series.items())
+            if group
+        ],
+        [[(row["low"], row["high"]) for row in group] for group in series.values() if group],
+        [(languages[code]["name"], languages[code]["family"]) for code in order],
+        description,
+    )
+    return Panel(name, drawing, description)
+
+
+def _by_family(languages: Json) -> list[str]:
+    """Return the codes of languages, the nearest family first, and in it the nearest language."""
+    nearest: dict[str, float] = {}
+    for about in languages.values():
+        distance = about["distance"] if is_known(about.get("distance")) else math.inf
+        nearest[about["family"]] = min(distance, nearest.get(about["family"], math.inf))
+
+    def place(code: str) -> tuple[float, str, float, str]:
+        about = languages[code]
+        return nearest[about["family"]], about["family"], about.get("distance") or 0.0, about["name"]
+
+    return sorted(languages, key=place)
 
 
 def _cost_plots(rows: Sequence[Json]) -> Iterator[Plot]:
@@ -377,6 +443,52 @@ def scatter(series: Sequence[Series], axes: Axes, description: str) -> Markup:
     return draw(paint, axes, description)
 
 
+def intervals(
+    series: Sequence[Series],
+    ends: Sequence[Sequence[tuple[float | None, float | None]]],
+    names: Sequence[tuple[str, str]],
+    description: str,
+) -> Markup:
+    """Draw estimates with their intervals in named lines, groups of lines apart.
+
+    Args:
+        series: The estimates (x) and the numbers of their lines (y), by label.
+        ends: Both ends of each point's interval, in the order of the series; None where there is none.
+        names: The name of each line and of its group; lines of a group follow each other.
+        description: What the drawing shows, for screen readers.
+
+    Returns:
+        The drawing as SVG, as high as its lines need.
+    """
+    drawn = [x for group in series for x, _ in group.points]
+    left, right = scale([*drawn, *(end for group in ends for pair in group for end in pair)])
+    margin = 0.04 * ((right - left) or 1.0)
+    step = 0.7 / max(len(series), 1)
+    family = {"color": MUTED, "fontsize": 8}
+
+    def paint(ax: Any) -> None:
+        ax.axvline(0, color=RULE, linewidth=1, zorder=0)
+        for number, (group, reaches) in enumerate(zip(series, ends, strict=True)):
+            tone = group.tone % COUNT
+            for (x, line), (low, high) in zip(group.points, reaches, strict=True):
+                y = line + (number - (len(series) - 1) / 2) * step
+                if low is not None and high is not None and is_known(low) and is_known(high):
+                    reach = (max(low, left - margin), min(high, right + margin))
+                    ax.plot(reach, (y, y), color=colour(tone), linewidth=1.2, alpha=0.7, zorder=1)
+                ax.scatter(x, y, s=22, marker=MARKS[tone], facecolor=colour(tone), edgecolor="none", zorder=2)
+        for first in (at for at in range(len(names)) if not at or names[at][1] != names[at - 1][1]):
+            if first:
+                ax.axhline(first - 0.5, color=RULE, linewidth=0.8)
+            ax.text(1.02, first, names[first][1], transform=ax.get_yaxis_transform(), va="center", **family)
+        ax.set_xlim(left - margin, right + margin)
+        ax.set_ylim(len(names) - 0.5, -0.5)
+
+    height = 0.8 + len(names) * max(0.2, 0.09 * len(series))
+    size = (SIZE[0], height)
+    place = (0.22, 0.48 / height, 0.56, 1 - 0.68 / height)
+    return draw(paint, Axes("gain", ""), description, size, place, tuple(name for name, _ in names))
+
+
 def power(series: Series, exponents: tuple[float | None, ...], axes: Axes, description: str) -> Markup:
     """Draw points on logarithmic axes with a fitted power law.
 
@@ -470,13 +582,23 @@ def colour(tone: int) -> str:
     return f"#0500{tone % COUNT:02x}"
 
 
-def draw(paint: Callable[[Any], None], axes: Axes, description: str) -> Markup:
+def draw(
+    paint: Callable[[Any], None],
+    axes: Axes,
+    description: str,
+    size: tuple[float, float] = SIZE,
+    place: tuple[float, float, float, float] = PLACE,
+    lines_named: tuple[str, ...] = (),
+) -> Markup:
     """Draw a panel.
 
     Args:
         paint: Draws the data on the matplotlib axes that it is given.
         axes: The labels of the axes, and which are logarithmic.
         description: What the drawing shows, for screen readers.
+        size: Width and height in inches at 72 px.
+        place: Left, bottom, width and height of the axes, as shares of the size.
+        lines_named: Names of horizontal lines at 0, 1, …, in place of numbers on the vertical axis.
 
     Returns:
         The drawing as SVG for the page.
@@ -486,15 +608,18 @@ def draw(paint: Callable[[Any], None], axes: Axes, description: str) -> Markup:
 
     settings: Any = SETTINGS
     with matplotlib.rc_context(settings):
-        figure = Figure(figsize=SIZE)
-        ax = figure.add_axes(PLACE)
+        figure = Figure(figsize=size)
+        ax = figure.add_axes(place)
         paint(ax)
         ax.set_title(axes.y)
         ax.set_xlabel(axes.x)
-        ax.grid(axis="y", color=RULE, linewidth=0.5, alpha=0.6)
+        ax.grid(axis="x" if lines_named else "y", color=RULE, linewidth=0.5, alpha=0.6)
         ax.set_axisbelow(True)
         _set_ticks(ax.xaxis, axes.log_x, ax.set_xscale)
-        _set_ticks(ax.yaxis, axes.log_y, ax.set_yscale)
+        if lines_named:
+            ax.set_yticks(range(len(lines_named)), lines_named)
+        else:
+            _set_ticks(ax.yaxis, axes.log_y, ax.set_yscale)
         file = io.StringIO()
         no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(file, format="svg", transparent=True, metadata=no_metadata)

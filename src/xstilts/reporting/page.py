@@ -86,7 +86,7 @@ class Plot:
         name: An identifier on the page.
         title: What is drawn.
         panels: The drawings.
-        table: What is drawn, as a table.
+        table: What is drawn, as a table; None where the section has it already.
         legend: The labels of the series, by their number.
         note: A sentence below the drawings.
     """
@@ -94,7 +94,7 @@ class Plot:
     name: str
     title: str
     panels: tuple[Panel, ...]
-    table: TableView
+    table: TableView | None
     legend: tuple[str, ...] = ()
     note: str = ""
 
@@ -166,8 +166,9 @@ class Section:
     def tables(self) -> Iterator[TableView]:
         """Yield all tables of the section, including those of plots."""
         for block in self.blocks:
-            if isinstance(block, TableView | Plot):
-                yield block if isinstance(block, TableView) else block.table
+            table = block.table if isinstance(block, Plot) else block
+            if isinstance(table, TableView):
+                yield table
 
 
 @dataclass(frozen=True)
@@ -331,7 +332,7 @@ def _plot_lines(plot: Plot) -> Iterator[str]:
     yield from (f"### {text.markdown(plot.title)}", "")
     yield from (f"- {text.markdown_paragraph(panel.description)}" for panel in plot.panels)
     yield ""
-    if not plot.table.is_folded:
+    if plot.table and not plot.table.is_folded:
         yield from _table_lines(plot.table)
 
 

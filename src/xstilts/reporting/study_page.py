@@ -387,7 +387,7 @@ def _gains_by_language(report: Json) -> Section:
         "are steps from English: one to a language of its branch, two to one of its family, three to others; between "
         "artificial languages, the share of their features that differ."
     )
-    return Section("languages", "Gains by language", blocks, about)
+    return Section("languages", "Gains by language", (*charts.language_plots(report), *blocks), about)
 
 
 def _gain_title(target: str, encoder: str, rows: Sequence[Json]) -> str:
