@@ -167,7 +167,7 @@ def _limits(scale: str) -> tuple[str, ...]:
         return (
             ENCODER_LIMIT,
             "UNER is learned from PAN-X, whose names are annotated by other rules.",
-            "Inference and question answering, which take most of the time, are targets of the study replication alone.",
+            "Inference and question answering, which take most time, are targets of the study replication alone.",
             tuned,
         )
     return (tuned,)
