@@ -54,7 +54,7 @@ from xstilts.training.optimizer import prepare as prepare_weights
 from xstilts.training.recipe import CONTINUED, ONE_WAY, Recipe
 from xstilts.training.snapshots import Snapshots
 from xstilts.training.step import Stepper
-from xstilts.training.training_set import DEV_EXAMPLES, EncodedTrainingSet, TrainingSet, encode_training_set
+from xstilts.training.training_set import EncodedTrainingSet, TrainingSet, encode_training_set
 
 CHECKPOINT = names.CHECKPOINT_FILE
 MODEL = names.MODEL_FOLDER
@@ -230,7 +230,7 @@ def train(
         # they would have, had they been there.
         checkpoint.restore_best()
         state.undecayed = _undecayed(network, recipe, state.best_step or state.step, total)
-        dev = evaluate_on_dev(network, sets, tokenizer, machine, DEV_EXAMPLES)
+        dev = evaluate_on_dev(network, sets, tokenizer, machine, recipe.dev_examples)
         matrix *= state.undecayed
 
     context.record["cost"] = ledger.ledger(state.cost, network, machine)

@@ -32,8 +32,6 @@ from xstilts.store.stage import BuildContext, Stage
 from xstilts.training import batch_schedule
 from xstilts.training.recipe import Recipe
 
-DEV_EXAMPLES = 500
-
 
 @identity("Lesson", renamed={"format": "kind"}, always=("weight", "alpha"), encoded={"format": format_in_keys})
 @dataclass(frozen=True)
@@ -165,7 +163,7 @@ def encode_training_set(
         InputError: There are no training examples, or too few to hold one out or to draw as many as there are shots.
     """
     task = task_format(training_set.format)
-    dev_examples = max(DEV_EXAMPLES, recipe.selection.examples if recipe.selection else 0)
+    dev_examples = max(recipe.dev_examples, recipe.selection.examples if recipe.selection else 0)
     by_language = [_examples(data, training_set.format, context) for data in training_set.train]
     labels = _labels(training_set, by_language)
     codes = [_language(data) for data in training_set.train]
