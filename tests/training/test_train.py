@@ -21,6 +21,7 @@ from xstilts.data.examples import ClassificationExample, TaggingExample
 from xstilts.errors import InputError
 from xstilts.evaluation.predict import PREDICTIONS, predict
 from xstilts.evaluation.score import read_score, score
+from xstilts.experiments import retries
 from xstilts.models.batch import ModelInput
 from xstilts.models.batching import length_bucketed_batches
 from xstilts.models.configs import default_pooling
@@ -304,6 +305,25 @@ def test_a_run_that_stays_at_chance_is_called_collapsed(encoder: Encoder, machin
     hopeless = replace(lesson("classification"), task="hopeless", train=(data,), dev=data)
     folder = build(train(encoder, (hopeless,), replace(FAST, steps=3), seed=1), machine)
     assert read_record(folder)["record"]["dev"]["hopeless"]["collapsed"]
+
+
+def test_without_development_data_chance_is_told_from_learning_on_what_was_seen(
+    encoder: Encoder, machine: Runtime
+) -> None:
+    examples = [ClassificationExample(str(n), "same text", None, "yes" if n % 2 else "no") for n in range(16)]
+    data = promised("classification", examples, "hopeless", ("no", "yes"))
+    hopeless = replace(lesson("classification"), task="hopeless", train=(data, data), dev=None)
+    teaches = replace(lesson("classification"), dev=None)
+    cases = [(hopeless, 3, True), (teaches, 60, False), (lesson("bitext_retrieval"), 3, None)]
+    for given, steps, collapsed in cases:
+        recipe = replace(FAST, steps=steps, dev_examples=10)
+        record = read_record(build(train(encoder, (given,), recipe, seed=1), machine))
+        assert record["record"]["dev"] == {}
+        assert [seen["collapsed"] for seen in retries.judged(record).values()] == [collapsed] * (collapsed is not None)
+        assert retries.is_collapsed(record) == bool(collapsed)
+    assert (
+        "seen" not in read_record(build(train(encoder, (lesson("classification"),), FAST, seed=1), machine))["record"]
+    )
 
 
 def test_what_is_frozen_does_not_move(encoder: Encoder, machine: Runtime) -> None:

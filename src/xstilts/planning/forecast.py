@@ -432,7 +432,7 @@ class _Estimator:
             )
 
     def _training_size(self, training_set: TrainingSet, planned: Configuration) -> Size:
-        most = planned.recipe.max_train_examples
+        most = training_set.most_examples(planned.recipe)
         if training_set.shots:
             full_size = self._size_of_train(training_set, planned, None)
             counted = full_size.examples is not None and full_size.source.startswith("examples: data")

@@ -757,9 +757,11 @@ def _top_family(language: Language) -> str:
 def _collapsed(table: ResultsTable, records: Records) -> Iterator[Json]:
     behind = {key for row in table.rows for key in row.keys}
     for key, record in records.items():
-        for name, task in record["record"].get("dev", {}).items():
+        for name, task in retries.judged(record).items():
             if task["collapsed"] and key in behind:
-                why = f"{name} ended at {task['score']:.1f} on development data, where chance is {task['chance']:.1f}"
+                seen = name in (record["record"].get("seen") or {})
+                data = "its own training data" if seen else "development data"
+                why = f"{name} ended at {task['score']:.1f} on {data}, where chance is {task['chance']:.1f}"
                 yield {"stage": f"{record['label']}-{key}", "key": key, "why": why}
 
 
@@ -789,7 +791,7 @@ def _try(key: str, record: Json) -> Json:
     return {
         "key": key,
         "seed": record["arguments"]["seed"],
-        "dev": record["record"].get("dev") or {},
+        "dev": retries.judged(record),
         "collapsed": retries.is_collapsed(record),
         "seconds": (record["record"].get("cost") or {}).get("seconds"),
     }

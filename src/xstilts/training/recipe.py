@@ -298,6 +298,8 @@ class Named:
         targets: By task, in the target role only.
         large: By task, for encoders of the size of XLM-R Large (`models.configs.is_large`); these count most.
         mix: Changes for a training on several tasks, in either role.
+        own_sizes: Each task of a mix has as many training examples as when it is trained on alone, unless a user gives
+            a number for all.
         dev_tasks: By training task, the task whose development data select its weights in the target role.
         text_form: In the target role, tasks that have texts in a form of this name (`Task.forms`) are read in it.
     """
@@ -310,6 +312,7 @@ class Named:
     targets: Mapping[str, Overrides] = field(default_factory=dict)
     large: Mapping[str, Overrides] = field(default_factory=dict)
     mix: Overrides = field(default_factory=dict)
+    own_sizes: bool = False
     dev_tasks: Mapping[str, str] = field(default_factory=dict)
     text_form: str = ""
 
@@ -399,7 +402,8 @@ E5_SMALL = Named(
     },
     tasks={},
     intermediate={},
-    mix={"max_train_examples": 200, "learning_rate": 1e-4},
+    mix={"max_train_examples": None, "learning_rate": 1e-4},
+    own_sizes=True,
 )
 
 # The sandbox's tasks on its own encoder: seconds a training.

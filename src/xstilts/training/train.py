@@ -47,7 +47,7 @@ from xstilts.training import batch_schedule, memory
 from xstilts.training.batch_schedule import Step
 from xstilts.training.checkpoint import Checkpoint, remove
 from xstilts.training.combine import head_training
-from xstilts.training.dev_evaluation import evaluate_on_dev
+from xstilts.training.dev_evaluation import evaluate_on_dev, evaluate_on_seen
 from xstilts.training.frozen_layer_cache import NOTHING, FrozenLayerCache, cached_states
 from xstilts.training.optimizer import learning_rate, make_optimizer, suited
 from xstilts.training.optimizer import prepare as prepare_weights
@@ -231,6 +231,7 @@ def train(
         checkpoint.restore_best()
         state.undecayed = _undecayed(network, recipe, state.best_step or state.step, total)
         dev = evaluate_on_dev(network, sets, tokenizer, machine, recipe.dev_examples)
+        seen = evaluate_on_seen(network, sets, tokenizer, machine)
         matrix *= state.undecayed
 
     context.record["cost"] = ledger.ledger(state.cost, network, machine)
@@ -239,7 +240,7 @@ def train(
     (context.folder / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in state.history), encoding="utf-8")
     parameters = sum(parameter.numel() for parameter in network.parameters())
     context.record |= {"steps": state.step, "parameters": parameters, "trained_parameters": trained_parameters}
-    context.record |= {"dev": dev, "max_length": recipe.max_length}
+    context.record |= {"dev": dev, "max_length": recipe.max_length} | ({"seen": seen} if seen else {})
     context.record["lessons"] = {
         encoded.training_set.task: {"units": len(encoded.inputs), "cut": dict(encoded.cut)} | _held_out(encoded)
         for encoded in sets
