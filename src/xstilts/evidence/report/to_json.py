@@ -42,7 +42,7 @@ def synthesis_to_json(synthesis: Synthesis) -> JsonObject:
                 {"when": item.when, "said": item.statement, "reason": item.reason, "not_when": item.not_when}
                 for item in synthesis.constructions
             ],
-            "findings": [_finding(item) for item in synthesis.findings],
+            "findings": [_finding(synthesis, item) for item in synthesis.findings],
             "claims": [_claim(synthesis, item) for item in synthesis.statements],
             "conflicts": [{"one": item.name, "other": other.name} for item, other in conflicts(synthesis.statements)],
             "works": works,
@@ -86,12 +86,12 @@ def decision_to_json(decision: Decision) -> JsonObject:
     }
 
 
-def _finding(finding: Finding) -> JsonObject:
+def _finding(synthesis: Synthesis, finding: Finding) -> JsonObject:
     return {
         "role": finding.coverage.role,
         "term": finding.coverage.term,
-        "status": finding.status,
-        "said": finding.coverage.summary,
+        "status": answer.finding_status(synthesis, finding),
+        "said": answer.finding_summary(synthesis, finding),
         "directions": finding.works,
         "claims": [judged.name for judged in finding.statements],
     }
