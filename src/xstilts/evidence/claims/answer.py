@@ -248,8 +248,10 @@ def _mentions(synthesis: Synthesis, work: str, phrase: str) -> bool:
 def _searched(synthesis: Synthesis) -> str:
     corpus = synthesis.corpus
     sources = sorted({request.source for request in corpus.requests})
+    invented = any(work.invented for work in corpus.works)
+    works = count_phrase(len(corpus.works), "invented work" if invented else "work")
     return (
-        f"{count_phrase(len(corpus.works), 'work')} {'was' if len(corpus.works) == 1 else 'were'} found in "
+        f"{works} {'was' if len(corpus.works) == 1 else 'were'} found in {'a local imitation of ' if invented else ''}"
         f"{', '.join(sources) or 'no source'}, "
         f"{len(corpus.included)} of them included; {len({item.statement.work for item in synthesis.statements})} cited."
     )

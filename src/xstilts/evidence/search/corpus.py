@@ -29,7 +29,14 @@ from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.identifiers import WorkIds
 from xstilts.evidence.search.response_cache import Failure, RequestRecord
 from xstilts.evidence.search.sources import load_source, source_names
-from xstilts.evidence.search.work import FACT_PRIORITY, Work, fold_text, merge_works, unique_works
+from xstilts.evidence.search.work import (
+    FACT_PRIORITY,
+    Work,
+    fold_text,
+    invented_notice,
+    merge_works,
+    unique_works,
+)
 from xstilts.evidence.text.documents import Document
 from xstilts.runtime import progress
 from xstilts.store import manifest
@@ -158,7 +165,9 @@ def save(corpus: Corpus, folder: Path) -> None:
     for name, text in files.items():
         (folder / name).write_bytes(text.encode())
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    (folder / "corpus.json").write_text(json.dumps({"files": digests}, indent=1) + "\n", encoding="utf-8")
+    notice = invented_notice(corpus.works)
+    index = ({"notice": notice} if notice else {}) | {"files": digests}
+    (folder / "corpus.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 
 def changed_files(folder: Path) -> list[str]:

@@ -26,6 +26,7 @@ ABSTRACT_PRIORITY = ("acl", "arxiv", "s2", "openalex", "crossref", "folder")
 PARTICLES = frozenset(
     ("al", "bin", "da", "de", "del", "della", "den", "der", "di", "dos", "du", "el", "ter", "van", "von", "zu")
 )
+INVENTED = "Invented work: neither it nor its authors exist, and nothing in it was measured."
 CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
@@ -61,6 +62,11 @@ class Work:
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     disagreements: tuple[str, ...] = ()
 
+    @property
+    def invented(self) -> bool:
+        """Whether the work is made up for trying the program (`WorkIds.invented`)."""
+        return self.ids.invented
+
 
 def work_from_record(source: str, identifiers: WorkIds, **values: Any) -> Work:
     """Return a work as one source describes it.
@@ -91,6 +97,24 @@ def work_from_record(source: str, identifiers: WorkIds, **values: Any) -> Work:
     work_id = identifiers.primary or f"title:{hashlib.sha256(_title_key(title, authors).encode()).hexdigest()[:16]}"
     record = {**asdict(identifiers), **facts, **{key: value for key, value in values.items() if key not in facts}}
     return Work(work_id, identifiers, **{**facts, "authors": authors}, sources={source: record})
+
+
+def invented_notice(works: Sequence[Work]) -> str:
+    """Return what a reader must know first of works that are made up; "" where none is.
+
+    Args:
+        works: The works of a corpus or of a report.
+
+    Returns:
+        A sentence with their number.
+    """
+    number = sum(work.invented for work in works)
+    return (
+        f"Invented works: {number} of {len(works)} were made up to try the program. They and their authors do not "
+        "exist, nothing in them was measured, and nothing here is evidence."
+        if number
+        else ""
+    )
 
 
 def merge_works(records_found: Iterable[Work]) -> tuple[Work, ...]:

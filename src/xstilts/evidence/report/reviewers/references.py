@@ -68,7 +68,10 @@ def _apart(cited: list[Json]) -> Iterator[tuple[str, bool]]:
     titles = [("".join(filter(str.isalnum, work["title"].casefold())), work["year"]) for work in cited]
     for work, title in zip(cited, titles, strict=True):
         own_ids = [f"{scheme}:{value}" for scheme, value in work["ids"].items() if value]
-        yield work["key"], all(names.count(name) == 1 for name in own_ids) and titles.count(title) == 1
+        yield (
+            work["key"],
+            all(names.count(name) == 1 for name in own_ids) and (not title[0] or titles.count(title) == 1),
+        )
 
 
 def _sound(case: ReviewInput, work: Json) -> bool:
