@@ -63,12 +63,12 @@ def test_records_that_share_any_id_are_one_work() -> None:
     assert sorted(work.sources) == ["acl", "arxiv", "crossref", "openalex", "s2"]
 
 
-def test_without_an_id_in_common_title_first_author_and_year_decide() -> None:
+def test_without_an_id_in_common_title_authors_and_time_decide() -> None:
     preprint = record("arxiv", parse_ids(arxiv="2113.00001"), "On  Tasks: a Study", first="Ada Ng")
     published = record("crossref", parse_ids(doi=DOI), "On tasks – A study", first="Ng, A.")
     assert [work.id for work in merge_works([preprint, published])] == [f"doi:{DOI}"]
     for other in (
-        record("crossref", parse_ids(doi=DOI), "On tasks: a study", year=2021),
+        record("crossref", parse_ids(doi=DOI), "On tasks: a study", year=2026),
         record("crossref", parse_ids(doi=DOI), "On tasks: a study", first="Cy Ng-Li"),
         record("crossref", parse_ids(doi=DOI, arxiv="2113.00009"), "On tasks: a study"),
     ):

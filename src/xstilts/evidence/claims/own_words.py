@@ -137,8 +137,8 @@ def is_common(phrase: str) -> bool:
 
 def specific_words(phrase: str) -> tuple[str, ...]:
     """Return the words of a phrase that not nearly every text of the field has; all of them if there are no others."""
-    whole = tuple(_surface(phrase))
-    return tuple(word for word in whole if word not in _common()) or whole
+    parts = tuple(_surface(phrase))
+    return tuple(word for word in parts if word not in _common()) or parts
 
 
 def unheld(phrases: Sequence[str], others: Iterable[str]) -> tuple[str, ...]:

@@ -215,12 +215,12 @@ def _vague(report: Report, _: Corpus) -> bool:
 
 def _off_topic(report: Report, corpus: Corpus) -> bool:
     """Replace every statement by a sentence of the same corpus that is about something else."""
-    asked = set(re.findall(r"[a-z]{4,}", f"{report['question']} {report['search']['topics']}".lower()))
+    topic_words = set(re.findall(r"[a-z]{4,}", f"{report['question']} {report['search']['topics']}".lower()))
     aside = [
         (document, sentence)
         for document in corpus.texts()
         for sentence in sentences(document)
-        if sentence.whole and len(asked & set(re.findall(r"[a-z]{4,}", sentence.text.lower()))) < 2
+        if sentence.whole and len(topic_words & set(re.findall(r"[a-z]{4,}", sentence.text.lower()))) < 2
     ]
     if not report["claims"] or not aside:
         return False

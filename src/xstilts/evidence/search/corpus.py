@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,7 @@ def gather(
     topics: Sequence[Sequence[str]],
     sources: Sequence[str] = (),
     limit: int = 50,
+    retracted: Collection[str] = (),
 ) -> Corpus:
     """Search sources, merge and screen the works, and fetch the texts of those included.
 
@@ -106,6 +107,7 @@ def gather(
         topics: Groups of synonyms; a work must mention two of the groups.
         sources: Names of sources; by default all that are configured.
         limit: Works per query and source.
+        retracted: Identifiers ("doi:...") of works that are known to be retracted, beyond what the sources say.
 
     Returns:
         The corpus.
@@ -116,7 +118,11 @@ def gather(
     for number, (name, query) in enumerate(((name, query) for name in chosen for query in queries), start=1):
         records += load_source(name).search(client, query, limit)
         progress.step("search", number, len(chosen) * len(queries), name)
-    works, documents, screening = merge_works(records), {}, [*_duplicates(records)]
+    works = tuple(
+        replace(work, retracted=work.retracted or not set(retracted).isdisjoint(work.ids.prefixed()))
+        for work in merge_works(records)
+    )
+    documents, screening = {}, [*_duplicates(records)]
     for number, work in enumerate(works, start=1):
         reason = "retracted" if work.retracted else _off_topic(work, topics)
         texts = () if reason else _texts(client, work, chosen)

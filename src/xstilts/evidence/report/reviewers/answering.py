@@ -72,7 +72,12 @@ def _parts(text: str) -> list[str]:
 @cache
 def _known() -> frozenset[str]:
     """Return the words that need no account: of the vocabulary and of languages, and those without content."""
-    texts = [own_words.FUNCTION, own_words.RELATING, own_words.CLASSES, *(one.name for one in languages().values())]
+    texts = [
+        own_words.FUNCTION,
+        own_words.RELATING,
+        own_words.CLASSES,
+        *(language.name for language in languages().values()),
+    ]
 
     def collect(value: Any) -> None:
         if isinstance(value, str):

@@ -85,12 +85,12 @@ def _relevant(report: Json) -> Iterator[tuple[str, bool]]:
 
     What a statement is listed under is not believed: its own words are compared.
     """
-    asked = _beginnings(report["question"])
+    question_words = _beginnings(report["question"])
     topics = [variant.casefold() for group in report["search"]["topics"] for variant in group if "#" not in variant]
     for claim in report["claims"]:
         shown = claim["text"].casefold().replace("-", " ")
         on_topic = any(variant.replace("-", " ") in shown for variant in topics)
-        shared = len(asked & _beginnings(claim["text"]))
+        shared = len(question_words & _beginnings(claim["text"]))
         yield claim["name"], bool(claim["touches"]) and (shared > 1 or (on_topic and bool(shared or claim["numbers"])))
 
 
