@@ -1,7 +1,8 @@
 """Text of PDF files, page by page.
 
-Nothing is repaired: ligatures, hyphens at line ends and page numbers stay, so that a quote can be found again at its
-offsets. A broken or hostile file gives None.
+Nothing is repaired: ligatures, hyphens at line ends and page numbers stay as they are printed, but footnotes and tables
+are set apart from the sentences that they interrupt (`pdf_layout`). A broken or hostile file gives None. Text files are
+read in the usual encodings of Unicode and of Western languages; others are not guessed.
 
 >>> extract_text(b"not a PDF") is None
 True
@@ -12,6 +13,8 @@ from __future__ import annotations
 import codecs
 import io
 import logging
+
+from xstilts.evidence.search.pdf_layout import set_apart
 
 MAX_BYTES, MAX_PAGES, MAX_CHARACTERS = 40 << 20, 300, 5_000_000
 MARKS = (
@@ -26,7 +29,7 @@ MOST_FOREIGN = 0.15  # share of letters beyond ASCII in a text of a Western lang
 
 
 def extract_text(content: bytes) -> str | None:
-    """Return the text of a PDF, with a form feed between pages.
+    """Return the text of a PDF, with a form feed between pages, and before its footnotes and tables.
 
     Args:
         content: The file's bytes.
@@ -38,7 +41,7 @@ def extract_text(content: bytes) -> str | None:
         return None
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it warns of every flaw of a file
     try:
-        text = "\f".join(_pages(content))
+        text = set_apart(_pages(content))
     except Exception:  # pypdf raises any exception for a broken file
         return None
     return storable_text(text) if text.strip() else None

@@ -34,7 +34,7 @@ NOTICE = re.compile(
     r"(?:\s*[:：–—]|\s+(?:to|of|for|on)\b:?|\s-\s)\s*(?P<subject>.+)",
     re.IGNORECASE | re.DOTALL,
 )
-# "Retraction of the tongue" is a title as any other: without quotation marks such words need a publisher's form.
+# "Retraction of the tongue" is a title as any other: without quotation marks it needs a publisher's form.
 PLAIN_START = re.compile(r"\s*(?:partial )?(?:retraction|withdrawal)\s+(?:to|of|for|on)\b", re.IGNORECASE)
 QUOTED = re.compile(r"[“\"‘']\s*(?P<title>.+?)\s*[”\"’'](?=\s|[,.;\[(]|\Z)", re.DOTALL)
 OF_AUTHORS = re.compile(r".{2,60}? et al\.?,\s*(?P<title>.+)", re.DOTALL)
@@ -43,7 +43,8 @@ _WORK = r"(?:paper|article|work|manuscript|submission|preprint|chapter|publicati
 _TAKEN = r"(?:withdrawn|retracted)"
 SAID_OF_ITSELF = re.compile(
     rf"\s*(?:[\[(]?{_TAKEN}[\])]?\s*(?:[.:]|by\b|due\b|because\b|\Z)"
-    rf"|(?:abstract:?\s*)?this (?:\w+ ){{0,2}}?{_WORK} (?:has been|have been|was|is|had to be|is being) (?:\w+ )?{_TAKEN}"
+    rf"|(?:abstract:?\s*)?this (?:\w+ ){{0,2}}?{_WORK} "
+    rf"(?:has been|have been|was|is|had to be|is being) (?:\w+ )?{_TAKEN}"
     rf"|(?:the )?{_WORK} (?:(?:has been|was) )?{_TAKEN}\b(?! from\b)"
     rf"|(?:the )?(?:authors?|editors?|publisher) (?:has|have) (?:\w+ )?{_TAKEN} th(?:is|e) {_WORK}"
     rf"|we (?:have )?(?:withdrawn?|withdrew|retracted?) this {_WORK})",

@@ -74,7 +74,7 @@ def _work(item: Any) -> Work | None:
         "crossref",
         parse_ids(doi=item.get("DOI"), arxiv=preprint),
         title=_title(item),
-        authors=[_name(author) for author in item.get("author") or []],
+        authors=[_name(author) for author in item.get("author") or [] if isinstance(author, dict)],
         year=dates[0][0] if dates else None,
         venue=strip_tags(next(iter(item.get("container-title") or []), "")),
         abstract=strip_tags(item.get("abstract")),
