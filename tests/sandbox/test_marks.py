@@ -21,7 +21,7 @@ from xstilts.sharing.model_card import CardFacts, model_card
 from xstilts.tasks.base import is_artificial, names, task
 from xstilts.verification import compare_reports
 
-MARK = "rtificial languages"
+MARK = re.compile("[Aa]rtificial languages(?::| at a distance)")
 REAL, ARTIFICIAL = "sw", "qab"
 
 
@@ -63,13 +63,13 @@ def outputs(folder: Path, target: str, code: str) -> dict[str, str]:
 
 def test_every_output_of_the_sandbox_has_its_mark(tmp_path: Path) -> None:
     for name, text in outputs(tmp_path, "sandbox_nli", ARTIFICIAL).items():
-        assert MARK in text, name
+        assert MARK.search(text), name
         assert "no evidence" in text, name
 
 
 def test_no_output_on_real_languages_has_it(tmp_path: Path) -> None:
     for name, text in outputs(tmp_path, "xnli", REAL).items():
-        assert MARK not in text, name
+        assert not MARK.search(text), name
 
 
 def test_every_task_of_the_sandbox_marks_its_table() -> None:
