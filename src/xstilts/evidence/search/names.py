@@ -59,7 +59,7 @@ def is_same_person(first: str, other: str) -> bool | None:
 
 
 def share_author(first: Iterable[str], other: Iterable[str]) -> bool | None:
-    """Return whether two lists of authors have a person in common; None where that cannot be told.
+    """Return whether two lists of authors share one; None where that is not known.
 
     Args:
         first: Names of authors.
@@ -80,8 +80,8 @@ def name_parts(name: str) -> tuple[str, ...]:
     ('maas', 'pelle', 'j')
     """
     letters = unicodedata.normalize("NFKD", name.casefold())
-    plain = "".join(letter for letter in letters if unicodedata.category(letter) != "Mn").translate(SPELLINGS)
-    parts = [part for part in re.findall(r"[^\W\d_]+", plain) if part not in SUFFIXES]
+    spelt = "".join(letter for letter in letters if unicodedata.category(letter) != "Mn").translate(SPELLINGS)
+    parts = [part for part in re.findall(r"[^\W\d_]+", spelt) if part not in SUFFIXES]
     return tuple(map(_spelling, [part for part in parts if part not in PARTICLES] or parts))
 
 

@@ -146,4 +146,4 @@ def read_table(path: Path) -> frozenset[str]:
         identifier = parse_ids(doi=row["OriginalPaperDOI"]).primary
         if nature is not None and identifier:
             natures.setdefault(identifier, set()).add(nature)
-    return frozenset(identifier for identifier, found in natures.items() if found == {True})
+    return frozenset(identifier for identifier, kinds in natures.items() if kinds == {True})
