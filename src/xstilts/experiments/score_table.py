@@ -298,7 +298,10 @@ def _notes(run: Run, machine: Runtime) -> Iterable[str]:
 
 def _marks(run: Run) -> Iterable[str]:
     """Yield what a task itself says beside its scores, and that its languages are artificial where they are."""
-    yield from dict.fromkeys(filter(None, (run.target.note, run.target.artificial and sandbox.NOTE)))
+    if run.target.note:
+        yield run.target.note
+    if run.target.artificial and run.target.note != sandbox.NOTE:
+        yield sandbox.NOTE
 
 
 def _contaminated(runs: Mapping[str, list[Run]], machine: Runtime) -> Iterable[str]:

@@ -93,7 +93,9 @@ def _evidence(report: Json) -> tuple[TableView, ...]:
 
 def _evidence_row(report: Json, claim: Json) -> tuple[Cell, ...]:
     work = next(entry for entry in report["works"] if entry["id"] == claim["work"])
-    about = {role: [t["term"] for t in claim["touches"] if t["role"] == role] for role in ROLES}
+    about: dict[str, list[str]] = {
+        role: [touch["term"] for touch in claim["touches"] if touch["role"] == role] for role in ROLES
+    }
     subject = ", ".join((*about["intervention"], *about["words"], *about["comparator"]))
     return (
         Cell(f"{claim['name']}: {subject or 'subject not stated'} → {', '.join(about['outcome']) or 'not stated'}"),
