@@ -3,9 +3,8 @@ r"""Footnotes and tables of a printed page, set apart from the sentences that th
 A footnote stands at the foot of a page, and a table in the midst of a sentence that goes on below it. Both are moved
 behind the text, each a paragraph of its own, so that a sentence is whole across them; no character is changed.
 
->>> print(set_apart(["We train mBERT1 and\n1 It has 12 layers.\n3", "find a gain."]))
-We train mBERT1 and
-3find a gain.1 It has 12 layers.
+>>> set_apart(["We train mBERT1 and\n1 It has 12 layers.\n3", "find a gain."]).split("\f")
+['We train mBERT1 and\n3', 'find a gain.', '1 It has 12 layers.']
 """
 
 from __future__ import annotations
