@@ -32,7 +32,7 @@ from xstilts.evidence.claims.statement import statements
 from xstilts.evidence.claims.synthesis import synthesise
 from xstilts.evidence.claims.verdict import Decision, Recomputation, decide
 from xstilts.evidence.pipeline import ReportOptions, ReportServices, make_report
-from xstilts.evidence.report import bundle, review, verify
+from xstilts.evidence.report import bundle, cli_output, review, review_benchmark, ro_crate, verify
 from xstilts.evidence.report.to_json import synthesis_to_json
 from xstilts.evidence.search import bibtex
 from xstilts.evidence.search import corpus as corpora
@@ -559,6 +559,28 @@ def test_a12_every_score_its_median_range_and_agreement_are_told(batch: Report) 
     assert panel["median"] < 10  # nobody has corroborated anything here
 
 
+def test_a12_scores_tell_sound_reports_from_damaged_ones(made: tuple[Path, dict[str, Report]]) -> None:
+    cases = [(copy.deepcopy(said), corpora.read(made[0] / "out" / name / "corpus")) for name, said in made[1].items()]
+    found = review_benchmark.measure(cases)
+    assert min(found.sound) > review.MAX_DEFECTIVE
+    assert found.damaged.keys() == review_benchmark.DAMAGES.keys()
+    assert len(found.damaged) >= 20
+    assert found.auc > 0.98
+    assert set(found.missed) <= {"directions turned"}  # by words alone not every turned direction is seen
+    for name in ("no statement", "no work", "truism as answer", "neither direction nor number"):
+        assert max(found.damaged[name]) <= review.MAX_UNANSWERED
+
+
+def test_a12_a_review_of_sound_reports_does_not_change_them(
+    made: tuple[Path, dict[str, Report]], corpus: Corpus
+) -> None:
+    said = made[1]["batch"]
+    before = json.dumps(said)
+    for _, _ in review_benchmark.damaged_reports(said, corpus):
+        pass
+    assert json.dumps(said) == before
+
+
 # A13
 
 MAY_BE = ("null", "echo")  # an abstract that is missing, and a reply with nothing in it, are no failures
@@ -794,6 +816,52 @@ def test_a18_markup_of_a_text_is_text_on_the_page(made: tuple[Path, dict[str, Re
     assert "&lt;script&gt;alert(" in page  # what a text says is shown, as what stands before a statement
     assert page.count("<script") == page.count("</script") == 1
     assert "alert(" not in page[page.index("<script") :]
+
+
+# What is made up says so.
+
+
+def test_every_output_of_the_demo_says_that_its_works_are_invented(made: tuple[Path, dict[str, Report]]) -> None:
+    for name, said in made[1].items():
+        folder = made[0] / "out" / name
+        marked = {"report.json", "report.html", "report.md", "ro-crate-metadata.json", "corpus/corpus.json"}
+        by_entry = {"references.bib", "references.json", "claims.jsonl"}
+        listed = json.loads((folder / "corpus/corpus.json").read_text(encoding="utf-8"))["files"]  # under its own mark
+        texts = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert texts - marked - by_entry - {f"corpus/{one}" for one in listed} <= {"report.pdf"}
+        for one in marked:
+            assert "Invented works: " in (folder / one).read_text(encoding="utf-8"), one
+        read = list(bibtex.entries((folder / "references.bib").read_text(encoding="utf-8")))
+        read += json.loads((folder / "references.json").read_text(encoding="utf-8"))
+        assert len(read) == 2 * len(said["works"])
+        assert all(entry["note"].startswith("Invented work: ") for entry in read)
+        rows = [json.loads(line) for line in (folder / "claims.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert all(row["invented"] for row in rows)
+        assert len(rows) == len(said["claims"])
+        graph = json.loads((folder / ro_crate.METADATA).read_text(encoding="utf-8"))["@graph"]
+        assert all(one["creativeWorkStatus"] for one in graph if one["@type"] == "ScholarlyArticle")
+        assert cli_output.summary_lines(folder, said)[0].startswith("Invented works: ")
+        assert "invented works were found in a local imitation of" in said["abstract"][-1]
+        assert (folder / "report.md").read_text(encoding="utf-8").splitlines()[2].startswith("> Invented works: ")
+
+
+def test_the_printed_demo_says_that_its_works_are_invented(made: tuple[Path, dict[str, Report]]) -> None:
+    pypdf = pytest.importorskip("pypdf")
+    pytest.importorskip("typst")
+    for name in made[1]:
+        first_page = pypdf.PdfReader(made[0] / "out" / name / "report.pdf").pages[0].extract_text()
+        assert bare("Invented works: ") in bare(first_page)
+
+
+def test_every_work_of_the_stub_is_known_to_be_invented_and_no_real_one_is(corpus: Corpus) -> None:
+    assert all(work.invented for work in corpus.works)
+    for known in (
+        parse_ids(doi="10.5555/3295222.3295349"),  # a prefix that is in use
+        parse_ids(arxiv="2005.13013"),
+        parse_ids(arxiv="cs/0112017"),
+        parse_ids(acl="2020.aacl-main.56"),
+    ):
+        assert not known.invented
 
 
 def test_the_client_asks_nothing_when_offline(tmp_path: Path) -> None:

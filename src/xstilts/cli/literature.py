@@ -37,7 +37,10 @@ def evidence(
     verifier: Annotated[
         Path | None, typer.Option(help="Folder of an NLI model; it decides only if its card allows it.")
     ] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Five questions, fictional works, no network.")] = False,
+    retractions: Annotated[
+        Path | None, typer.Option(help="Retraction Watch's CSV file: its works are excluded too.")
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Five questions, invented works, no network.")] = False,
     store: Store = Path("work"),
 ) -> None:
     """Report what the literature states on a question: quotes with their places, verified, from both sides."""
@@ -49,7 +52,7 @@ def evidence(
     from xstilts.runtime.console import result
 
     chosen = tuple(filter(None, sources.split(",")))
-    options = ReportOptions(out, cache or CACHE, chosen, offline, study, store, bindings)
+    options = ReportOptions(out, cache or CACHE, chosen, offline, study, store, bindings, retractions)
     reports = cli_output.make_and_show(question, options, llm, verifier, demo)
     documents = [{"folder": folder, **report} for folder, report in reports]
     result(documents if demo else documents[0])

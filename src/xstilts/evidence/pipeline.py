@@ -23,6 +23,7 @@ from xstilts.evidence.search.client import Client, RetryPolicy
 from xstilts.evidence.search.corpus import Corpus, gather
 from xstilts.evidence.search.hosts import Host, configured_hosts
 from xstilts.evidence.search.queries import search_queries, topic_groups
+from xstilts.evidence.search.retractions import read_table
 from xstilts.evidence.search.sources import source_names
 from xstilts.runtime import extras
 
@@ -41,6 +42,7 @@ class ReportOptions:
         study: Folder of a study's report, whose results are compared with the literature.
         store: The run store that holds the study's results.
         bindings: JSON file of bindings of statements to the study's measures; by default they are proposed.
+        retractions: CSV file of Retraction Watch, whose works are excluded; by default what the sources say decides.
     """
 
     out: Path
@@ -50,6 +52,7 @@ class ReportOptions:
     study: Path | None = None
     store: Path = Path("work")
     bindings: Path | None = None
+    retractions: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,9 @@ def make_report(question: str, options: ReportOptions, services: ReportServices 
     parsed = parse_question(question)
     model = llm_client.LanguageModel(*services.llm, options.cache / "llm", options.offline) if services.llm else None
     sources, hosts = choose_sources(options.sources, services.hosts)
+    retracted = read_table(options.retractions) if options.retractions else frozenset()
     with Client(options.cache, hosts, services.policy, options.offline) as client:
-        corpus = gather(client, search_queries(parsed), topic_groups(parsed), sources)
+        corpus = gather(client, search_queries(parsed), topic_groups(parsed), sources, retracted=retracted)
     _require_an_answer(corpus, sources)
     proposals = llm_proposals.propose(model, parsed, corpus) if model else ()
     report = synthesis_to_json(synthesise(parsed, corpus, services.nli, proposals))

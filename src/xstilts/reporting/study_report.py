@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from xstilts import sandbox
 from xstilts.claims import measures, published
 from xstilts.claims.claim import LEVEL, Claim, Verdict
 from xstilts.claims.claim_validation import slug
@@ -208,6 +209,7 @@ def build_report(
     question, _, about = study.question.strip().partition("\n")
     records = _records(table, machine)
     derived = derived_sections(table, verdicts, records)
+    notice = sandbox.notice(row.language for row in table.rows)
     own_tables = _extra_tables((*study.extras, *paired_tests(study.claims)), table, records, machine)
     report = {
         "format": FORMAT,
@@ -218,6 +220,7 @@ def build_report(
             "digest": manifest.sha256(origin.file)[:12],
             **({"encoder": origin.encoder} if origin.encoder else {}),
         },
+        **({"notice": notice} if notice else {}),
         "question": question,
         "about": about.strip(),
         **derived,

@@ -200,7 +200,9 @@ def encode_training_set(
             first = drawn[: math.ceil(recipe.dev_examples / len(by_language))]
             seen = [replace(example, id=f"{number}/{example.id}") for example in first]
             inputs = task.encode(seen, tokenizer, recipe.max_length, encoded.labels, Counter(), recipe.query_length)
-            encoded.seen_inputs += [replace(each, example=each.example + len(encoded.seen)) for each in inputs]
+            encoded.seen_inputs += [
+                replace(model_input, example=model_input.example + len(encoded.seen)) for model_input in inputs
+            ]
             encoded.seen += seen
     if not encoded.inputs:
         raise InputError(f"nothing to learn: the training data of '{training_set.task}' is empty")

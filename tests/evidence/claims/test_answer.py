@@ -84,7 +84,7 @@ def test_both_sides_are_quoted_where_works_differ() -> None:
 def test_gaps_are_told() -> None:
     question = "Does MNLI as intermediate task improve accuracy on XNLI and PAWS-X?"
     assert "No evidence found for the benchmark 'PAWS-X'." in abstract(told(question, SAID))
-    assert abstract(told(QUESTION, SAID))[1] == "Every term of the question is mentioned by at least one statement."
+    assert abstract(told(QUESTION, SAID))[2] == "Every term of the question is mentioned by at least one statement."
 
 
 def test_what_others_found_and_what_rests_on_one_seed_is_among_the_limits() -> None:

@@ -12,15 +12,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from xstilts.evidence.claims.effect_direction import Direction, reports_others
+from xstilts.evidence.claims.own_words import mentions_phrase, unheld
 from xstilts.evidence.claims.question import COSTS, general_terms
 from xstilts.evidence.claims.synthesis import (
+    Finding,
     JudgedStatement,
     Synthesis,
     central_statements,
     conflicts,
     directions_by_outcome,
+    independent_works,
 )
 from xstilts.evidence.report import citations
+from xstilts.evidence.search.queries import search_queries
+from xstilts.evidence.text.documents import sentences
 from xstilts.runtime.text import counted
 
 QUALITY_WORDS: Mapping[Direction, str] = {
@@ -51,8 +56,45 @@ def answer(synthesis: Synthesis) -> str:
 
 
 def abstract(synthesis: Synthesis) -> tuple[str, ...]:
-    """Return the paragraphs below the answer: quotes of both sides, terms without evidence, and the search."""
-    return tuple(filter(None, (_quote_sides(synthesis), _gaps(synthesis), _searched(synthesis))))
+    """Return the paragraphs below the answer: what is known, in quotes; how sure and why; what is not; the search."""
+    return tuple(filter(None, (_quote_sides(synthesis), _how_sure(synthesis), _gaps(synthesis), _searched(synthesis))))
+
+
+def finding_status(synthesis: Synthesis, finding: Finding) -> str:
+    """Return the status of a finding; of own words that no search held it is "not understood".
+
+    Args:
+        synthesis: The synthesis.
+        finding: One of its findings.
+
+    Returns:
+        A status of `Finding.status`, or "not understood".
+    """
+    return "not understood" if _is_unsearched(synthesis, finding) else finding.status
+
+
+def finding_summary(synthesis: Synthesis, finding: Finding) -> str:
+    """Return how many statements mention a term; of own words without any, what was searched and read for them.
+
+    Args:
+        synthesis: The synthesis.
+        finding: One of its findings.
+
+    Returns:
+        A clause without a full stop.
+    """
+    term = finding.coverage.term
+    if finding.coverage.role != "words":
+        return finding.coverage.summary
+    if finding.statements:
+        return finding.coverage.summary.replace("the words ", "")
+    if _is_unsearched(synthesis, finding):
+        return f"not understood: '{term}', which no search and no text that was read could be tried for"
+    count = sum(mentions_phrase(query, term) for query in search_queries(synthesis.question))
+    read = [work for work in synthesis.corpus.included if _mentions(synthesis, work.id, term)]
+    searched = f"searched for in {count_phrase(count, 'query').replace('querys', 'queries')}"
+    of = f"{len(read) or 'none'} of {count_phrase(len(synthesis.corpus.included), 'work')} read"
+    return f"no evidence found for '{term}' ({searched}; {of} mention it, with no result on the question)"
 
 
 def limits(synthesis: Synthesis) -> Iterator[str]:
@@ -148,9 +190,37 @@ def _quote_sides(synthesis: Synthesis) -> str:
     )
 
 
+def _how_sure(synthesis: Synthesis) -> str:
+    """Return how sure the answer is and why: works, their independence, corroboration and hedges."""
+    central = central_statements(synthesis.question, synthesis.statements)
+    if not central:
+        return ""
+    works = {work.id: work for work in synthesis.corpus.works}
+    cited = [works[name] for name in sorted({item.statement.work for item in central})]
+    apart = [work for work in cited if len(independent_works(work, cited)) == len(cited) - 1]
+    if opposed_pair(synthesis):
+        why = f"{count_phrase(len(cited), 'work')} that do not agree, so that no direction is established"
+    elif len(cited) == 1:
+        why = "one work, which no other supports"
+    else:
+        why = f"{count_phrase(len(cited), 'work')}, {len(apart) or 'none'} of them of authors who share no other"
+    corroborated = sum(item.corroborated.status == "SUPPORTED" for item in central)
+    hedged = sum(bool(item.statement.hedges) for item in central)
+    total = count_phrase(len(central), "statement")
+    return (
+        f"How sure: it rests on {why}. Of {total} {_how_many(corroborated)} corroborated by works of other authors, "
+        f"and {_how_many(hedged)} hedged."
+    )
+
+
+def _how_many(number: int) -> str:
+    return f"{number} are" if number > 1 else "one is" if number else "none is"
+
+
 def _gaps(synthesis: Synthesis) -> str:
-    missing = [finding.coverage.summary for finding in synthesis.findings if not finding.statements]
-    text = "; ".join(missing)
+    empty = [finding for finding in synthesis.findings if not finding.statements]
+    own_first = sorted(empty, key=lambda finding: finding.coverage.role != "words")
+    text = "; ".join(finding_summary(synthesis, finding) for finding in own_first)
     return (
         f"{text[:1].upper()}{text[1:]}."
         if text
@@ -158,11 +228,31 @@ def _gaps(synthesis: Synthesis) -> str:
     )
 
 
+def _is_unsearched(synthesis: Synthesis, finding: Finding) -> bool:
+    """Return whether own words without a statement were in no search, or nothing was read after it."""
+    if finding.statements or finding.coverage.role != "words":
+        return False
+    read = bool(synthesis.corpus.requests or synthesis.corpus.included)
+    return not read or bool(unheld((finding.coverage.term,), search_queries(synthesis.question)))
+
+
+def _mentions(synthesis: Synthesis, work: str, phrase: str) -> bool:
+    """Return whether a sentence of a work mentions a phrase; a text that lacks its words is not taken apart."""
+    return any(
+        mentions_phrase(document.text, phrase)
+        and any(mentions_phrase(sentence.text, phrase) for sentence in sentences(document))
+        for document in synthesis.corpus.documents[work]
+    )
+
+
 def _searched(synthesis: Synthesis) -> str:
     corpus = synthesis.corpus
     sources = sorted({request.source for request in corpus.requests})
+    invented = any(work.invented for work in corpus.works)
+    works = count_phrase(len(corpus.works), "invented work" if invented else "work")
     return (
-        f"{count_phrase(len(corpus.works), 'work')} were found in {', '.join(sources) or 'no source'}, "
+        f"{works} {'was' if len(corpus.works) == 1 else 'were'} found in {'a local imitation of ' if invented else ''}"
+        f"{', '.join(sources) or 'no source'}, "
         f"{len(corpus.included)} of them included; {len({item.statement.work for item in synthesis.statements})} cited."
     )
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from xstilts.errors import InputError
+from xstilts.evidence.claims.own_words import mentions_phrase
 from xstilts.evidence.claims.question import Question, Role, find_terms, general_terms, narrower_terms, vocabulary
 from xstilts.evidence.claims.quote import normalise, on_one_line
 from xstilts.evidence.text.documents import Document, Locator, Sentence, is_whole, sentences
@@ -171,6 +172,7 @@ def touched_terms(question: Question, text: str) -> tuple[tuple[Role, str], ...]
         (role, term) pairs.
     """
     names = {mention.name for mention in find_terms(text)} | _comparison_terms(text)
+    names |= {phrase for phrase in question.words if mentions_phrase(text, phrase)}
     mentioned = names | {term for term, narrower in narrower_terms().items() if not names.isdisjoint(narrower)}
     return tuple((facet.role, term) for facet in question.facets for term in facet.terms if term in mentioned)
 

@@ -31,6 +31,7 @@ from xstilts.evidence.claims.statement import Coverage, Statement, coverage, sta
 from xstilts.evidence.claims.verdict import Decision, Entailment, NliFunction, decide
 from xstilts.evidence.search.bm25 import SentenceIndex
 from xstilts.evidence.search.corpus import Corpus
+from xstilts.evidence.search.names import share_author
 from xstilts.evidence.search.work import Work, fold_text
 from xstilts.evidence.text.documents import Document, Locator, sentences
 
@@ -195,13 +196,13 @@ def independent_works(work: Work, works: Iterable[Work]) -> tuple[Work, ...]:
         works: Other works; it may be among them.
 
     Returns:
-        The works; those without authors are left out, and none is independent of a work without authors.
+        The works; those without authors or of authors whose names cannot be compared are left out, and none is
+        independent of a work without authors.
     """
     own_names = _family_names(work)
     others = ((other, _family_names(other)) for other in works if other.id != work.id)
-    return tuple(
-        other for other, other_names in others if own_names and other_names and own_names.isdisjoint(other_names)
-    )
+    apart = (other for other, other_names in others if own_names.isdisjoint(other_names))
+    return tuple(other for other in apart if share_author(work.authors, other.authors) is False)
 
 
 def central_statements(question: Question, judged: Iterable[JudgedStatement]) -> tuple[JudgedStatement, ...]:

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,14 @@ from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.identifiers import WorkIds
 from xstilts.evidence.search.response_cache import Failure, RequestRecord
 from xstilts.evidence.search.sources import load_source, source_names
-from xstilts.evidence.search.work import FACT_PRIORITY, Work, fold_text, merge_works, unique_works
+from xstilts.evidence.search.work import (
+    FACT_PRIORITY,
+    Work,
+    fold_text,
+    invented_notice,
+    merge_works,
+    unique_works,
+)
 from xstilts.evidence.text.documents import Document
 from xstilts.runtime import progress
 from xstilts.store import manifest
@@ -90,6 +97,7 @@ def gather(
     topics: Sequence[Sequence[str]],
     sources: Sequence[str] = (),
     limit: int = 50,
+    retracted: Collection[str] = (),
 ) -> Corpus:
     """Search sources, merge and screen the works, and fetch the texts of those included.
 
@@ -99,6 +107,7 @@ def gather(
         topics: Groups of synonyms; a work must mention two of the groups.
         sources: Names of sources; by default all that are configured.
         limit: Works per query and source.
+        retracted: Identifiers ("doi:...") of works that are known to be retracted, beyond what the sources say.
 
     Returns:
         The corpus.
@@ -109,7 +118,11 @@ def gather(
     for number, (name, query) in enumerate(((name, query) for name in chosen for query in queries), start=1):
         records += load_source(name).search(client, query, limit)
         progress.step("search", number, len(chosen) * len(queries), name)
-    works, documents, screening = merge_works(records), {}, [*_duplicates(records)]
+    works = tuple(
+        replace(work, retracted=work.retracted or not set(retracted).isdisjoint(work.ids.prefixed()))
+        for work in merge_works(records)
+    )
+    documents, screening = {}, [*_duplicates(records)]
     for number, work in enumerate(works, start=1):
         reason = "retracted" if work.retracted else _off_topic(work, topics)
         texts = () if reason else _texts(client, work, chosen)
@@ -158,7 +171,9 @@ def save(corpus: Corpus, folder: Path) -> None:
     for name, text in files.items():
         (folder / name).write_bytes(text.encode())
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    (folder / "corpus.json").write_text(json.dumps({"files": digests}, indent=1) + "\n", encoding="utf-8")
+    notice = invented_notice(corpus.works)
+    index = ({"notice": notice} if notice else {}) | {"files": digests}
+    (folder / "corpus.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 
 def changed_files(folder: Path) -> list[str]:

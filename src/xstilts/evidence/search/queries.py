@@ -13,22 +13,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xstilts.evidence.claims.own_words import specific_words, unheld
 from xstilts.evidence.claims.question import Question, general_terms, vocabulary
 
 TASKS, TRANSFER = "intermediate-task training", "cross-lingual transfer"
 MORE_TASKS = ("intermediate phase", "intermediate fine-tuning")
 MORE_TRANSFER = ("cross-lingual", "multilingual", "languages")
 MAX_VARIANTS = 3  # variants of a term in search queries
+MAX_OWN_WORDS = 8  # of the query of the question's own words; longer ones find little
 
 
 def search_queries(question: Question) -> tuple[str, ...]:
-    """Return the distinct search queries of a question: variants of its core terms, benchmarks and outcomes."""
-    return tuple(dict.fromkeys(_search_queries(question)))
+    """Return the distinct search queries of a question: variants of its core terms, benchmarks, outcomes, own words.
+
+    Every term and every own phrase of the question is in one of them, so that "no evidence found" is never said of what
+    was not searched for.
+    """
+    queries = tuple(_search_queries(question))
+    rest = " ".join(_unsearched(question, queries))
+    return tuple(dict.fromkeys((*queries, *([f"{rest} {TRANSFER}"] if rest else []))))
 
 
 def topic_groups(question: Question) -> tuple[tuple[str, ...], ...]:
     """Return groups of synonyms; a work is on topic if it mentions two of the groups (`corpus.MIN_TOPICS`)."""
-    core = tuple(term_variants(term) for term in question.core if term not in general_terms())
+    core = tuple(
+        (term, *specific_words(term)) if term in question.words else term_variants(term)
+        for term in question.core
+        if term not in general_terms()
+    )
     transfer = (*term_variants("zero-shot transfer"), *question.facet("benchmark").terms, *MORE_TRANSFER)
     return ((*term_variants(TASKS), *MORE_TASKS), transfer, *core)
 
@@ -39,7 +51,17 @@ def term_variants(term: str) -> tuple[str, ...]:
     return tuple(next((names[term] for names in tables if term in names), (term,)))
 
 
+def _unsearched(question: Question, queries: tuple[str, ...]) -> Iterator[str]:
+    """Yield the terms of a question of which no query has any variant."""
+    for term in question.terms:
+        if term not in general_terms() and all(unheld((wording,), queries) for wording in term_variants(term)):
+            yield term
+
+
 def _search_queries(question: Question) -> Iterator[str]:
+    own = " ".join(question.words).split()[:MAX_OWN_WORDS]
+    if len(own) > 1:
+        yield " ".join(own)
     for term in (term for term in question.core if term not in general_terms()):
         for wording in term_variants(term)[:MAX_VARIANTS]:
             yield wording if "intermediate" in wording else f"{wording} {TASKS}"
