@@ -174,7 +174,7 @@ def _pattern(name: str) -> re.Pattern[str]:
         "effect": _any(result["effect"]),
         "score": _any(result["score"]),
         "conjecture_of_own": (
-            rf"(?:we|{subject}|{_any(tables['voice']['own'][3:4])}),? {NEAR}{_any(plan['conjecture'])}"
+            rf"(?:\bwe|{subject}|{_any(tables['voice']['own'][3:4])}),? {NEAR}{_any(plan['conjecture'])}"
         ),
         "announce": _any(plan["announce"]),
         "aim_of_own": rf"(?:\bwe|{_any(tables['voice']['own'][3:4])}) {NEAR}{_any(plan['aim'])}",
