@@ -34,6 +34,7 @@ SMALL_POOL = 12  # fewest findings that are compared with each other
 MIN_COVERAGE = 0.3  # mean coverage of a finding that bears where there are fewer
 TITLE, TEXT = 0.8, 0.5  # worth of a phrase that stands in the title, or elsewhere in the text
 TOKEN = re.compile(r"[^\W_]+(?:[-–/'’][^\W_]+)*")
+JOINED = re.compile(r"(?<=\b[Ff]ine)[- ](?=tun)|(?<=\b[Pp]re)-(?=train)|(?<=\b[Ss]ub)-(?=word)|(?<=\bcross)-(?=lingual)")
 PARTS = re.compile(r"[-–/'’]")
 SUFFIXES = sorted(
     "isations izations isation ization ations ation ically ical ally ities ity ness ments ment ings ing ions ion ers er"
@@ -206,7 +207,7 @@ def phrases(question: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1 << 14)
 def roots(text: str) -> frozenset[str]:
     """Return the roots of the content words of a text; parts of a compound count as words."""
-    words = (part.lower() for match in TOKEN.finditer(text) for part in PARTS.split(match[0]))
+    words = (part.lower() for match in TOKEN.finditer(JOINED.sub("", text)) for part in PARTS.split(match[0]))
     return frozenset(root(word) for word in words if word and word not in _scaffold_functions())
 
 

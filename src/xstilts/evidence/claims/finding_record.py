@@ -74,6 +74,9 @@ TRIM = re.compile(r"^(?:that|the|a|an|our|of|in|to|and|also|both|only|even|such|
 TAIL = re.compile(r"[\s,;:(]+(?:can|could|may|might|will|would|does|do|is|are|was|were|has|have|to|also|often|consistently|significantly|substantially|generally|usually|not|and|or|that|which|successfully|further|even|still|always|strongly|largely|of|in|as|being|be|by)?$", re.IGNORECASE)
 BRACKETS = re.compile(r" ?\((?!\w\))[^()]*\)")
 LESS_OF = re.compile(r"^(?:the )?(?:absence|lack|removal|loss) of\b|^(?:removing|reducing|without|preventing|ablating)\b", re.IGNORECASE)
+IMPROVED_METHOD = re.compile(  # "our approach improves traditional fine-tuning": a rival, and no outcome
+    r"\bimprov\w+ (?:up)?(?:on )?(?P<rival>(?:[\w-]+ ){0,2}(?:fine-?tuning|training|baselines?|methods?|approaches))\b", re.IGNORECASE
+)
 MAX_REPORT = 160  # characters: a longer beginning is no report of a result
 MAX_SUBJECT = 16  # words; a longer stretch before the verb is no noun phrase
 MODEL_NAME = re.compile(r"\b(?:m|x|s)?(?:[A-Z][\w-]*\d[\w.-]*|[A-Z][a-z]*[A-Z][\w-]*|(?:m|x)(?:BERT|T5|GPT|BART|LUKE)\w*|BERT|BLOOM|LLaMA|Llama(?: \d[\d.]*)?|GPT-\d\S*|[A-Z]{2,}-[A-Z]\w*|LLMs?)\b")
@@ -300,6 +303,10 @@ def _comparator(clause: str, cue: re.Match[str]) -> str:
     start = cue.end() if verb else -1
     if not verb and (begin := _pattern("comparator.begins").search(clause, cue.start())):
         start = begin.end()
+    if start < 0 and (later := _pattern("comparator.verbs").search(clause, cue.end())):
+        start = later.end()
+    if start < 0 and (over := IMPROVED_METHOD.search(clause, cue.start())):
+        start = over.start("rival")
     if start < 0:
         return NOT_STATED
     rest = re.split(r"[;(]|,(?! including| such as)", clause[start:].strip())[0]
