@@ -3,7 +3,7 @@
 The question is cut into phrases of content words at function words, verbs of effect and punctuation. Words are compared
 by their roots ("typological", "typology"). If the best finding has less than `ANSWERABLE` of the phrases, nothing among
 them answers the question. The others are ranked by a linear model of coverage and, where an encoder is given, of cosine
-similarity, each relative to the other findings at hand; its weights are in `bearing.json`.
+similarity; its weights and threshold are in `bearing.json`. A finding's score does not depend on the others.
 
 >>> phrases("Does subword overlap between languages improve zero-shot transfer, compared to parsing?")
 ('subword overlap', 'languages', 'zero-shot transfer', 'parsing')
@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from statistics import fmean, pstdev
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +30,8 @@ Vectors = Callable[[Sequence[str]], NDArray[np.float32]]  # texts to unit vector
 Similarity = Callable[[str, Sequence[str]], Sequence[float]]  # a question and texts to cosines
 ANSWERABLE = 0.7  # share of a question's phrases that some work with a finding must mention
 MENTIONED = 0.6  # share of a phrase's roots that mention it
-SMALL_POOL = 12  # fewest findings that are compared with each other
-MIN_COVERAGE = 0.3  # mean coverage of a finding that bears where there are fewer
 TITLE, TEXT = 0.8, 0.5  # worth of a phrase that stands in the title, or elsewhere in the text
 TOKEN = re.compile(r"[^\W_]+(?:[-–/'’][^\W_]+)*")
-JOINED = re.compile(r"(?<=\b[Ff]ine)[- ](?=tun)|(?<=\b[Pp]re)-(?=train)|(?<=\b[Ss]ub)-(?=word)|(?<=\bcross)-(?=lingual)")
 PARTS = re.compile(r"[-–/'’]")
 SUFFIXES = sorted(
     "isations izations isation ization ations ation ically ical ally ities ity ness ments ment ings ing ions ion ers er"
@@ -87,7 +84,7 @@ class Bearing:
     """How far a finding answers a question.
 
     Attributes:
-        score: From 0 to 1, higher for what answers more; comparable within one question only.
+        score: From 0 to 1, higher for what answers more.
         bears: Whether it is shown.
     """
 
@@ -112,28 +109,33 @@ def bearings(
     Returns:
         A bearing per finding, in their order.
     """
-    asked = phrases(question)
-    if not candidates or not asked:
-        return (Bearing(0.0, False),) * len(candidates)
-    answerable = max(candidate.covers(asked) for candidate in candidates) >= ANSWERABLE
+    if not candidates:
+        return ()
+    has_answer = answerable(question, candidates)
     table = feature_table(question, candidates, similarity)
     weights = (model or _model())["words" if similarity is None else "words and similarity"]
     scores = [_sigmoid(weights["intercept"] + sum(weights[name] * row[name] for name in row)) for row in table]
-    small = len(candidates) < SMALL_POOL
-    return tuple(
-        Bearing(
-            score,
-            answerable
-            and (candidate.features(asked)[0] >= MIN_COVERAGE if small else score >= weights["threshold"]),
-        )
-        for candidate, score in zip(candidates, scores, strict=True)
-    )
+    return tuple(Bearing(score, has_answer and score >= weights["threshold"]) for score in scores)
+
+
+def answerable(question: str, candidates: Sequence[Candidate]) -> bool:
+    """Return whether some finding's sentence, title and text mention most of what a question asks.
+
+    Args:
+        question: The question.
+        candidates: Findings.
+
+    Returns:
+        Whether the best has `ANSWERABLE` of the question's phrases.
+    """
+    asked = phrases(question)
+    return any(candidate.covers(asked) >= ANSWERABLE for candidate in candidates)
 
 
 def feature_table(
     question: str, candidates: Sequence[Candidate], similarity: Similarity | None = None
 ) -> list[dict[str, float]]:
-    """Return the features of each finding, in standard deviations from the mean of all.
+    """Return the features of each finding; none depends on the others at hand.
 
     Args:
         question: The question.
@@ -156,8 +158,7 @@ def feature_table(
         columns["similar title"] = tuple(
             similarity(question, [candidate.title or candidate.text for candidate in candidates])
         )
-    standard = {name: _standardised(values) for name, values in columns.items()}
-    return [{name: values[row] for name, values in standard.items()} for row in range(len(candidates))]
+    return [{name: values[row] for name, values in columns.items()} for row in range(len(candidates))]
 
 
 def similarity_of(vectors: Vectors) -> Similarity:
@@ -207,7 +208,7 @@ def phrases(question: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1 << 14)
 def roots(text: str) -> frozenset[str]:
     """Return the roots of the content words of a text; parts of a compound count as words."""
-    words = (part.lower() for match in TOKEN.finditer(JOINED.sub("", text)) for part in PARTS.split(match[0]))
+    words = (part.lower() for match in TOKEN.finditer(text) for part in PARTS.split(match[0]))
     return frozenset(root(word) for word in words if word and word not in _scaffold_functions())
 
 
@@ -227,11 +228,6 @@ def _share(phrase: str, place: frozenset[str]) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     return fmean(values) if values else 0.0
-
-
-def _standardised(values: Sequence[float]) -> tuple[float, ...]:
-    mean, deviation = fmean(values), pstdev(values)
-    return tuple((value - mean) / deviation if deviation > 1e-9 else 0.0 for value in values)
 
 
 def _sigmoid(value: float) -> float:

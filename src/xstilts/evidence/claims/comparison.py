@@ -15,6 +15,7 @@ only where the stances are equal, too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,9 @@ from xstilts.evidence.text.stemming import load_table
 RelationKind = Literal["same finding", "real conflict", "not comparable", "unrelated"]
 RELATION_KINDS: tuple[RelationKind, ...] = get_args(RelationKind)
 MATCH = 2 / 3  # share of the shorter side's roots that both sides have
+JOINED = re.compile(
+    r"(?<=\b[Ff]ine)[- ](?=tun)|(?<=\b[Pp]re)[- ](?=train)|(?<=\b[Ss]ub)-(?=word)"
+)  # written in two ways
 PERFORMANCE = "performance"  # an outcome that any score measures
 
 
@@ -74,11 +78,20 @@ def relate(one: FindingRecord, other: FindingRecord) -> Relation:
         return Relation("same finding")
     if frozenset((one.stance, other.stance)) not in OPPOSED:
         return Relation("not comparable", "one of them holds under a condition")
-    reasons = [*_comparison_reasons(one, other), *_setting_reasons(one, other)]
+    reasons = [*comparison_reasons(one, other), *setting_reasons(one, other)]
     return Relation("not comparable", " and ".join(reasons)) if reasons else Relation("real conflict")
 
 
-def _comparison_reasons(one: FindingRecord, other: FindingRecord) -> Iterator[str]:
+def comparison_reasons(one: FindingRecord, other: FindingRecord) -> Iterator[str]:
+    """Yield why two findings do not compare with the same thing.
+
+    Args:
+        one: A finding.
+        other: Another one.
+
+    Yields:
+        Reasons; none if both compare with the same, or neither says with what.
+    """
     stated = [side != NOT_STATED for side in (one.compared_with, other.compared_with)]
     if any(stated) and not all(stated):
         yield "one does not state what it compares with"
@@ -86,7 +99,16 @@ def _comparison_reasons(one: FindingRecord, other: FindingRecord) -> Iterator[st
         yield "they compare with different things"
 
 
-def _setting_reasons(one: FindingRecord, other: FindingRecord) -> Iterator[str]:
+def setting_reasons(one: FindingRecord, other: FindingRecord) -> Iterator[str]:
+    """Yield why the settings of two findings are not comparable.
+
+    Args:
+        one: A finding.
+        other: Another one.
+
+    Yields:
+        Reasons; none if they share a task, and no model, language or split speaks against it.
+    """
     own, others = _known(one), _known(other)
     if not own.tasks or not others.tasks:
         yield "a task is not stated"
@@ -154,7 +176,7 @@ def _matches(one: str, other: str) -> bool:
 
 
 def _specific(text: str) -> frozenset[str]:
-    every = roots(text)
+    every = roots(JOINED.sub("", text))
     return every - _general() or every
 
 

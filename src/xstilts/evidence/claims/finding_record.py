@@ -44,7 +44,10 @@ LEAD = re.compile(
     r"|while [^,]*|although [^,]*|despite [^,]*|given [^,]*|in (?:the|a|this|our|both|most|all|few|many) [^,]*|for [^,]*|when [^,]*|with [^,]*|by [^,]*ing [^,]*|on [^,]*|using [^,]*|through [^,]*|among [^,]*|under [^,]*|first|second|third|\(?\d\)|\w+ly),\s*)+",
     re.IGNORECASE,
 )
-CLAUSE = re.compile(r"(?:;|, (?:but|while|whereas|and|although|though)\b|\b(?:but|whereas|although|while)\b|, (?=(?:which|suggest|show|mak|lead)\w*\b))", re.IGNORECASE)
+CLAUSE = re.compile(
+    r"(?:;|, (?:but|while|whereas|and|although|though)\b|\b(?:but|whereas|although|while)\b|, (?=(?:which|suggest|show|mak|lead)\w*\b))",
+    re.IGNORECASE,
+)
 CONTRAST = re.compile(r"\w,? (?:but(?! also| we)|while(?! \w+ing\b)|whereas|although|though)\b", re.IGNORECASE)
 CONDITION = re.compile(
     r"\b(?:(?:particularly|especially|more|most) (?:\w+ )?(?:when|if)|only (?:when|if|for)|unless|as long as|provided that|for tasks"
@@ -52,7 +55,10 @@ CONDITION = re.compile(
     re.IGNORECASE,
 )
 DENIED = re.compile(r"\b(?:not|no|never|neither|nor|hardly|rarely)\b", re.IGNORECASE)
-DENIES = re.compile(r"(?:\b(?:not|no|never|neither|nor|hardly|rarely|fails? to|unable to|cannot)|n[\'’]t)(?: \w+){0,2} ?$", re.IGNORECASE)
+DENIES = re.compile(
+    r"(?:\b(?:not|no|never|neither|nor|hardly|rarely|fails? to|unable to|cannot)|n[\'’]t)(?: \w+){0,2} ?$",
+    re.IGNORECASE,
+)
 VERB = re.compile(r"\b(?:is|are|was|were|var(?:y|ies)|depends?|differs?|can|has|have|does)\b", re.IGNORECASE)
 BY = re.compile(r"\bby (?:\w+ly )?(?:simply )?(?P<subject>(?:\w+ing) [^,;]{3,120})", re.IGNORECASE)
 SELF = re.compile(
@@ -70,17 +76,31 @@ PROPOSAL = re.compile(
     r"\b(?:propos|introduc|present|develop|design|investigat|stud|explor)(?:e|es|ed|ing|y|ies|ied|s)? (?:(?:a|an|the|our|two|three|several|novel|new|simple|effective|and|yet|but)[, ]+)*(?P<name>[^,.;:()]{3,90})",
     re.IGNORECASE,
 )
-TRIM = re.compile(r"^(?:that|the|a|an|our|of|in|to|and|also|both|only|even|such|these|those|this|how|using|by|with|simply|both) +", re.IGNORECASE)
-TAIL = re.compile(r"[\s,;:(]+(?:can|could|may|might|will|would|does|do|is|are|was|were|has|have|to|also|often|consistently|significantly|substantially|generally|usually|not|and|or|that|which|successfully|further|even|still|always|strongly|largely|of|in|as|being|be|by)?$", re.IGNORECASE)
+TRIM = re.compile(
+    r"^(?:that|the|a|an|our|of|in|to|and|also|both|only|even|such|these|those|this|how|using|by|with|simply|both) +",
+    re.IGNORECASE,
+)
+TAIL = re.compile(
+    r"[\s,;:(]+(?:can|could|may|might|will|would|does|do|is|are|was|were|has|have|to|also|often|consistently|significantly|substantially|generally|usually|not|and|or|that|which|successfully|further|even|still|always|strongly|largely|of|in|as|being|be|by)?$",
+    re.IGNORECASE,
+)
 BRACKETS = re.compile(r" ?\((?!\w\))[^()]*\)")
-LESS_OF = re.compile(r"^(?:the )?(?:absence|lack|removal|loss) of\b|^(?:removing|reducing|without|preventing|ablating)\b", re.IGNORECASE)
+LESS_OF = re.compile(
+    r"^(?:the )?(?:absence|lack|removal|loss) of\b|^(?:removing|reducing|without|preventing|ablating)\b", re.IGNORECASE
+)
 IMPROVED_METHOD = re.compile(  # "our approach improves traditional fine-tuning": a rival, and no outcome
-    r"\bimprov\w+ (?:up)?(?:on )?(?P<rival>(?:[\w-]+ ){0,2}(?:fine-?tuning|training|baselines?|methods?|approaches))\b", re.IGNORECASE
+    r"\bimprov\w+ (?:up)?(?:on )?(?P<rival>(?:[\w-]+ ){0,2}(?:fine-?tuning|training|baselines?|methods?|approaches))\b",
+    re.IGNORECASE,
 )
 MAX_REPORT = 160  # characters: a longer beginning is no report of a result
 MAX_SUBJECT = 16  # words; a longer stretch before the verb is no noun phrase
-MODEL_NAME = re.compile(r"\b(?:m|x|s)?(?:[A-Z][\w-]*\d[\w.-]*|[A-Z][a-z]*[A-Z][\w-]*|(?:m|x)(?:BERT|T5|GPT|BART|LUKE)\w*|BERT|BLOOM|LLaMA|Llama(?: \d[\d.]*)?|GPT-\d\S*|[A-Z]{2,}-[A-Z]\w*|LLMs?)\b")
-LANGUAGES_COUNTED = re.compile(r"\b(?:\d+|two|three|four|five|six|seven|eight|nine|ten|several|many|diverse|low-resource|unseen|related|African|Indic|Indian) (?:\w+ ){0,3}?languages?\b", re.IGNORECASE)
+MODEL_NAME = re.compile(
+    r"\b(?:m|x|s)?(?:[A-Z][\w-]*\d[\w.-]*|[A-Z][a-z]*[A-Z][\w-]*|(?:m|x)(?:BERT|T5|GPT|BART|LUKE)\w*|BERT|BLOOM|LLaMA|Llama(?: \d[\d.]*)?|GPT-\d\S*|[A-Z]{2,}-[A-Z]\w*|LLMs?)\b"
+)
+LANGUAGES_COUNTED = re.compile(
+    r"\b(?:\d+|two|three|four|five|six|seven|eight|nine|ten|several|many|diverse|low-resource|unseen|related|African|Indic|Indian) (?:\w+ ){0,3}?languages?\b",
+    re.IGNORECASE,
+)
 SPLIT = re.compile(r"\b(dev(?:elopment)?|validation|test) (?:sets?|data|split|scores?|accuracy)\b", re.IGNORECASE)
 
 
@@ -103,7 +123,11 @@ class Setting:
     @property
     def words(self) -> dict[str, str]:
         """Each part in words, "not stated" where it is empty."""
-        parts = {"models": ", ".join(self.models), "tasks": ", ".join(self.tasks), "languages": ", ".join(self.languages)}
+        parts = {
+            "models": ", ".join(self.models),
+            "tasks": ", ".join(self.tasks),
+            "languages": ", ".join(self.languages),
+        }
         return {name: text or NOT_STATED for name, text in {**parts, "split": self.split}.items()}
 
 
@@ -146,9 +170,7 @@ def read_finding(text: str, context: Sequence[str] = ()) -> FindingRecord:
     if not read:
         return FindingRecord(setting=setting, around=around)
     first, rest = read[0], read[1:]
-    contrasts = bool(CONTRAST.search(text)) and (
-        any(part.subject != NOT_STATED for part in rest) or not every[0].cue
-    )
+    contrasts = bool(CONTRAST.search(text)) and (any(part.subject != NOT_STATED for part in rest) or not every[0].cue)
     agreed = (
         all(part.stance == first.stance for part in rest)
         and not contrasts
@@ -241,7 +263,9 @@ def _read_clause(clause: str, context: Sequence[str]) -> FindingRecord:
     _, _, stance, match = min(hits, key=lambda hit: hit[:2])
     overlapping = [hit for hit in hits if hit[0] < match.end() and hit[3].end() > match.start()]
     _, _, stance, match = min(overlapping, key=lambda hit: (min(hit[1], 2), hit[0], hit[1]))
-    if stance in TURNED and (LESS_OF.search(clause) or DENIED.search(match[0]) or DENIES.search(clause[: match.start()])):
+    if stance in TURNED and (
+        LESS_OF.search(clause) or DENIED.search(match[0]) or DENIES.search(clause[: match.start()])
+    ):
         stance = "not stated"
     after = clause[match.end() :]
     if any(hit[0] >= match.end() and hit[2] != stance and not _is_relative(after) for hit in hits):

@@ -26,8 +26,12 @@ from xstilts.evidence.text.stemming import load_table
 
 Kind = Literal["finding", "aim", "background", "method", "others' result", "reading list", ""]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-CITATION = re.compile(r"\([^()]*\b(?:19|20)\d\d[a-z]?\)|\bet al\.?,? \(?(?:19|20)\d\d|\[\d+(?:[,–-] ?\d+)*\]|\(CITATION\)")
-SEE = re.compile(r"^(?:see\b|for (?:an? |more |further )?(?:\w+ )?(?:overview|survey|review|reading|details))", re.IGNORECASE)
+CITATION = re.compile(
+    r"\([^()]*\b(?:19|20)\d\d[a-z]?\)|\bet al\.?,? \(?(?:19|20)\d\d|\[\d+(?:[,–-] ?\d+)*\]|\(CITATION\)"
+)
+SEE = re.compile(
+    r"^(?:see\b|for (?:an? |more |further )?(?:\w+ )?(?:overview|survey|review|reading|details))", re.IGNORECASE
+)
 MANY_CITATIONS = 3
 NEAR = r"(?:[\w’'-]+,? ){0,3}?"  # "we also empirically show"
 NOUNS = r"(?:(?!(?:previous|prior|recent|other|earlier|to) )[^\s,;]+ ){0,6}?"  # "extensive experiments", "the analysis"
@@ -36,7 +40,9 @@ CONTRAST = re.compile(  # what precedes is of others, what follows is the work's
     r"^(?:while|although|though|unlike|contrary to|in contrast to|compared (?:to|with)|despite|whereas)\b[^,;]*(?:,|;)\s*",
     re.IGNORECASE,
 )
-GIVEN = re.compile(r"^(?:given|to (?:better |further )?\w+|in order to \w+|by \w+ing|using|based on|with)\b[^,;]*,\s*", re.IGNORECASE)
+GIVEN = re.compile(
+    r"^(?:given|to (?:better |further )?\w+|in order to \w+|by \w+ing|using|based on|with)\b[^,;]*,\s*", re.IGNORECASE
+)
 
 
 def kinds(sentences: Sequence[str]) -> tuple[Kind, ...]:
