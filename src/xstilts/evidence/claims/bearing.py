@@ -107,7 +107,7 @@ def bearings(
         model: Weights and threshold; by default those of `bearing.json`.
 
     Returns:
-        A bearing per finding, in their order.
+        A bearing per finding, in their order. Without a similarity, a sentence with no word of the question bears nothing.
     """
     if not candidates:
         return ()
@@ -115,7 +115,11 @@ def bearings(
     table = feature_table(question, candidates, similarity)
     weights = (model or _model())["words" if similarity is None else "words and similarity"]
     scores = [_sigmoid(weights["intercept"] + sum(weights[name] * row[name] for name in row)) for row in table]
-    return tuple(Bearing(score, has_answer and score >= weights["threshold"]) for score in scores)
+    named = [similarity is not None or row["in the sentence"] > 0 for row in table]
+    return tuple(
+        Bearing(score, has_answer and is_named and score >= weights["threshold"])
+        for score, is_named in zip(scores, named, strict=True)
+    )
 
 
 def answerable(question: str, candidates: Sequence[Candidate]) -> bool:

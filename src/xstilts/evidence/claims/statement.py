@@ -156,7 +156,8 @@ def statements(
     for (document, passage), candidate, bearing in reversed(list(rated)):
         touches = touched_terms(question, candidate.text)
         is_contained = passage.start >= next_start.get(document, len(document.text))  # in the next sentence's statement
-        named = {term for _, term in (*touches, *touched_terms(question, candidate.title))}
+        title = "" if ANAPHORA.match(candidate.text) else candidate.title  # "It improves" names nothing by itself
+        named = {term for _, term in (*touches, *touched_terms(question, title))}
         on_core = not specific or not specific.isdisjoint(named)
         is_shown = (passage.kind == "finding" and bearing.bears and on_core) or _is_answer(
             question, touches, candidate.text

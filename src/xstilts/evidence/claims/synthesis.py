@@ -93,11 +93,14 @@ class Finding:
 
     @property
     def status(self) -> str:
-        """ "no evidence found", "works differ", "one work" or "not disputed"."""
+        """ "no evidence found", "works differ", "not comparable", "one work" or "not disputed"."""
         if not self.statements:
             return "no evidence found"
-        if any(conflicts(self.statements)):
+        found = {relation.kind for _, _, relation in relations(self.statements)}
+        if "real conflict" in found:
             return "works differ"
+        if "not comparable" in found:
+            return "not comparable"
         return "one work" if len({judged.statement.work for judged in self.statements}) == 1 else "not disputed"
 
 

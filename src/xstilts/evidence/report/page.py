@@ -19,6 +19,7 @@ from xstilts.runtime import tables
 Json = Mapping[str, Any]
 STATUS = {"SUPPORTED": "supported", "CONTRADICTED": "contradicted", "NOT_ENOUGH_INFO": "not enough information"}
 FAITHFUL = {**STATUS, "SUPPORTED": "faithful"}  # to its source, which need not be true
+FINDING_FIELDS = ("subject", "compared_with", "outcome", "stance")
 COLUMN_NOTE = (
     "Three separate verdicts: faithful to its source (the work states it as quoted, with its numbers and hedges), "
     "corroborated by works of other authors, and measured here, on runs of this store. Not enough information is no "
@@ -82,6 +83,8 @@ def _claim(report: Json, claim: Json) -> VerdictView:
         ("corroborated", Cell(STATUS[corroborated["status"]])),
         ("measured here", Cell(_measured_of(report, claim["name"]))),
         ("direction", Cell(DIRECTION_LABELS[claim["direction"]])),
+        *((name.replace("_", " "), Cell(claim["finding"][name])) for name in FINDING_FIELDS),
+        ("setting", Cell("; ".join(f"{name}: {text}" for name, text in claim["finding"]["setting"].items()))),
     ]
     if claim["numbers"]:
         facts.append(("numbers", Cell("; ".join(_number(number) for number in claim["numbers"]))))
@@ -176,7 +179,19 @@ def _conflicts(report: Json) -> tuple[TableView, ...]:
         )
         for pair in report["conflicts"]
     )
-    return (TableView("opposed", "Opposed statements", ("statement", "opposed statement"), rows),) if rows else ()
+    others = tuple(
+        (
+            Cell(f"{row['one']}: {claims[row['one']]['text']}"),
+            Cell(f"{row['other']}: {claims[row['other']]['text']}"),
+            Cell(row["why"]),
+        )
+        for row in report["relations"]
+        if row["kind"] == "not comparable"
+    )
+    columns = ("statement", "other statement", "not comparable, because")
+    opposed = (TableView("opposed", "Opposed statements", ("statement", "opposed statement"), rows),) if rows else ()
+    differing = (TableView("incomparable", "Not comparable", columns, others, folded=True),) if others else ()
+    return opposed + differing
 
 
 def _reviews(report: Json) -> Section:
