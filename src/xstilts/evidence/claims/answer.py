@@ -102,7 +102,7 @@ def opposed_pair(synthesis: Synthesis) -> tuple[JudgedStatement, JudgedStatement
 def incomparable_pair(synthesis: Synthesis) -> tuple[JudgedStatement, JudgedStatement, Relation] | None:
     """Return two statements whose words are opposed but whose settings are not comparable, with the reason, or None."""
     central = central_statements(synthesis.question, synthesis.statements)
-    return next((found for found in relations(central) if found[2].kind == "not comparable"), None)
+    return next((result for result in relations(central) if result[2].kind == "not comparable"), None)
 
 
 def count_phrase(number: int, noun: str) -> str:
@@ -154,9 +154,9 @@ def _quote_sides(synthesis: Synthesis) -> str:
     pair = opposed_pair(synthesis)
     incomparable = incomparable_pair(synthesis)
     if pair is None and incomparable is not None:
-        one, two, relation = incomparable
+        item, two, relation = incomparable
         return (
-            f"{citation(synthesis, one)}: “{one.statement.text}” {citation(synthesis, two)}: “{two.statement.text}” "
+            f"{citation(synthesis, item)}: “{item.statement.text}” {citation(synthesis, two)}: “{two.statement.text}” "
             f"They are {relation.words}."
         )
     if pair is None:

@@ -33,12 +33,6 @@ MENTIONED = 0.6  # share of a phrase's roots that mention it
 TITLE, TEXT = 0.8, 0.5  # worth of a phrase that stands in the title, or elsewhere in the text
 TOKEN = re.compile(r"[^\W_]+(?:[-–/'’][^\W_]+)*")
 PARTS = re.compile(r"[-–/'’]")
-SUFFIXES = sorted(
-    "isations izations isation ization ations ation ically ical ally ities ity ness ments ment ings ing ions ion ers er"
-    " ed es s e ies ives ive als al ic ly y wise ability able".split(),
-    key=len,
-    reverse=True,
-)
 MIN_ROOT = 4  # letters
 
 
@@ -72,7 +66,7 @@ class Candidate:
         """Return mean coverage of the phrases, coverage by the sentence alone, and that of the first phrase."""
         sentence, title, text = roots(self.text), roots(self.title), roots(self.context)
         mean = _mean(
-            [max(_share(one, sentence), TITLE * _share(one, title), TEXT * _share(one, text)) for one in asked]
+            [max(_share(item, sentence), TITLE * _share(item, title), TEXT * _share(item, text)) for item in asked]
         )
         every = frozenset().union(*(roots(phrase) for phrase in asked))
         alone = len(every & sentence) / max(1, len(every))
@@ -107,7 +101,7 @@ def bearings(
         model: Weights and threshold; by default those of `bearing.json`.
 
     Returns:
-        A bearing per finding, in their order. Without a similarity, a sentence with no word of the question bears nothing.
+        A bearing per finding, in their order. Without a similarity, a sentence with no word of the question does not bear.
     """
     if not candidates:
         return ()
@@ -132,8 +126,8 @@ def answerable(question: str, candidates: Sequence[Candidate]) -> bool:
     Returns:
         Whether the best has `ANSWERABLE` of the question's phrases.
     """
-    asked = phrases(question)
-    return any(candidate.covers(asked) >= ANSWERABLE for candidate in candidates)
+    terms = phrases(question)
+    return any(candidate.covers(terms) >= ANSWERABLE for candidate in candidates)
 
 
 def feature_table(
@@ -149,11 +143,11 @@ def feature_table(
     Returns:
         A row per finding.
     """
-    asked = phrases(question)
+    terms = phrases(question)
     columns = dict(
         zip(
             ("coverage", "in the sentence", "first phrase"),
-            zip(*(candidate.features(asked) for candidate in candidates), strict=True),
+            zip(*(candidate.features(terms) for candidate in candidates), strict=True),
             strict=True,
         )
     )
@@ -195,17 +189,17 @@ def phrases(question: str) -> tuple[str, ...]:
     Returns:
         Phrases in order, each once.
     """
-    found: list[list[str]] = [[]]
+    result: list[list[str]] = [[]]
     end = 0
     for match in TOKEN.finditer(question):
         is_cut = bool(re.search(r"[,;()?.:]", question[end : match.start()]))
         is_function = match[0].lower() in _scaffold()
-        if (is_cut or is_function) and found[-1]:
-            found.append([])
+        if (is_cut or is_function) and result[-1]:
+            result.append([])
         if not is_function:
-            found[-1].append(match[0])
+            result[-1].append(match[0])
         end = match.end()
-    texts = (" ".join(words) for words in found)
+    texts = (" ".join(words) for words in result)
     return tuple(dict.fromkeys(text for text in texts if len(text) > 1))
 
 
@@ -220,7 +214,7 @@ def roots(text: str) -> frozenset[str]:
 def root(word: str) -> str:
     """Return a word without its endings: "typological" and "typology" have one root."""
     for _ in range(3):
-        ending = next((end for end in SUFFIXES if word.endswith(end) and len(word) - len(end) >= MIN_ROOT), "")
+        ending = next((end for end in _endings() if word.endswith(end) and len(word) - len(end) >= MIN_ROOT), "")
         word = word.removesuffix(ending) if ending else word
     return word[:-1] if len(word) > MIN_ROOT and word[-1] == word[-2] else word
 
@@ -236,6 +230,12 @@ def _mean(values: Sequence[float]) -> float:
 
 def _sigmoid(value: float) -> float:
     return float(1 / (1 + np.exp(-value)))
+
+
+@cache
+def _endings() -> tuple[str, ...]:
+    """Return the endings of words, longest first."""
+    return tuple(sorted(load_table("bearing.toml")["endings"].split(), key=len, reverse=True))
 
 
 @cache

@@ -1,8 +1,8 @@
 """How two findings of different works relate: the same finding, a real conflict, not comparable, or unrelated.
 
-A conflict is real only where subject, comparison and outcome are read and match, both settings are known and share a task,
-and the stances are opposed. Whatever falls short of that is "not comparable", with the reason. Two findings are the same
-only where the stances are equal, too.
+A conflict is real only where subject, comparison and outcome are read and match, both settings are known and share a
+task, and the stances are opposed. Whatever falls short of that is "not comparable", with the reason. Two findings are
+the same only where the stances are equal, too.
 
 >>> from xstilts.evidence.claims.finding_record import read_finding
 >>> one = read_finding("Frozen layers improve accuracy over full fine-tuning on XNLI.")

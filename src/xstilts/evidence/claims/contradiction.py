@@ -3,8 +3,8 @@
 This is narrow on purpose, since a wrong "contradicted" is worse than none: both sentences must be unable to be true.
 The sentence has the claim's content words in the same order and no others. Hedges are equal but for a single "not", or
 numbers differ by more than rounding, and none is a sum of others in the text. For other works it is narrower still,
-since they mean their own models and data: each number needs its task, model, split and languages, the training data must
-be named, and there may be no "we" or "it".
+since they mean their own models and data: each number needs its task, model, split and languages, the training data
+must be named, and there may be no "we" or "it".
 
 >>> from xstilts.evidence.text.documents import Document
 >>> document = Document("doc:made-up", "body", "XNLI does not benefit from intermediate training.")

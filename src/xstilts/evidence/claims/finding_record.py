@@ -1,8 +1,8 @@
 """What a finding says: its subject, what it is compared with, the outcome, the setting, and the stance on the outcome.
 
-All is read from the sentence; "our method" is named, and the setting completed, from the text around it. The stance is
-read from the predicate (`stance.toml`) of the first clause that has one, and only if subject and outcome are read and no
-other predicate of the sentence speaks against it. What is not read is "not stated".
+All is read from the sentence; "our method" is named, and the setting completed, from the text around it. The stance
+is read from the predicate (`stance.toml`) of the first clause that has one, and only if subject and outcome are read
+and no other predicate of the sentence speaks against it. What is not read is "not stated".
 
 >>> record = read_finding("We find that frozen layers improve transfer over full fine-tuning on XNLI.")
 >>> record.subject, record.compared_with, record.outcome, record.stance
@@ -38,19 +38,26 @@ REPORT = re.compile(  # "Our experiments on two tasks show that", "we also find"
     re.IGNORECASE,
 )
 LEAD = re.compile(
-    r"^(?:(?:however|moreover|furthermore|additionally|in addition|in contrast|particularly|in particular|specifically|finally|lastly"
-    r"|overall|importantly|most importantly|interestingly|surprisingly|notably|indeed|also|further|then|thus|therefore|meanwhile"
-    r"|conversely|similarly|in fact|for example|for instance|on average|contrary to [^,]*|unlike [^,]*|compared (?:to|with) [^,]*"
-    r"|while [^,]*|although [^,]*|despite [^,]*|given [^,]*|in (?:the|a|this|our|both|most|all|few|many) [^,]*|for [^,]*|when [^,]*|with [^,]*|by [^,]*ing [^,]*|on [^,]*|using [^,]*|through [^,]*|among [^,]*|under [^,]*|first|second|third|\(?\d\)|\w+ly),\s*)+",
+    r"^(?:(?:however|moreover|furthermore|additionally|in addition|in contrast|particularly|in particular"
+    r"|specifically|finally|lastly"
+    r"|overall|importantly|most importantly|interestingly|surprisingly|notably|indeed|also|further|then|thus"
+    r"|therefore|meanwhile"
+    r"|conversely|similarly|in fact|for example|for instance|on average|contrary to [^,]*|unlike [^,]*"
+    r"|compared (?:to|with) [^,]*"
+    r"|while [^,]*|although [^,]*|despite [^,]*|given [^,]*|in (?:the|a|this|our|both|most|all|few"
+    r"|many) [^,]*|for [^,]*|when [^,]*|with [^,]*|by [^,]*ing [^,]*|on [^,]*|using [^,]*|through [^,]*"
+    r"|among [^,]*|under [^,]*|first|second|third|\(?\d\)|\w+ly),\s*)+",
     re.IGNORECASE,
 )
 CLAUSE = re.compile(
-    r"(?:;|, (?:but|while|whereas|and|although|though)\b|\b(?:but|whereas|although|while)\b|, (?=(?:which|suggest|show|mak|lead)\w*\b))",
+    r"(?:;|, (?:but|while|whereas|and|although|though)\b|\b(?:but|whereas|although|while)\b|, (?=(?:which"
+    r"|suggest|show|mak|lead)\w*\b))",
     re.IGNORECASE,
 )
 CONTRAST = re.compile(r"\w,? (?:but(?! also| we)|while(?! \w+ing\b)|whereas|although|though)\b", re.IGNORECASE)
 CONDITION = re.compile(
-    r"\b(?:(?:particularly|especially|more|most) (?:\w+ )?(?:when|if)|only (?:when|if|for)|unless|as long as|provided that|for tasks"
+    r"\b(?:(?:particularly|especially|more|most) (?:\w+ )?(?:when|if)|only (?:when|if|for)|unless|as long as"
+    r"|provided that|for tasks"
     r"|in tasks|for some|in some|sometimes|if)\b",
     re.IGNORECASE,
 )
@@ -62,18 +69,23 @@ DENIES = re.compile(
 VERB = re.compile(r"\b(?:is|are|was|were|var(?:y|ies)|depends?|differs?|can|has|have|does)\b", re.IGNORECASE)
 BY = re.compile(r"\bby (?:\w+ly )?(?:simply )?(?P<subject>(?:\w+ing) [^,;]{3,120})", re.IGNORECASE)
 SELF = re.compile(
-    r"^(?:it|they|this|these|those|we|our (?:\w+[- ]){0,2}?(?:method|approach|model|system|framework|technique|strategy|algorithm|models|methods|approaches|metric|measure|results?|experiments|work)"
-    r"|(?:the|this|the proposed|our proposed) (?:\w+ ){0,2}?(?:method|approach|model|system|framework|technique|strategy|algorithm|metric|measure|models|methods))(?: \w+s(?: \w+)?)?$",
+    r"^(?:it|they|this|these|those|we|our (?:\w+[- ]){0,2}?(?:method|approach|model|system|framework"
+    r"|technique|strategy|algorithm|models|methods|approaches|metric|measure|results?|experiments|work)"
+    r"|(?:the|this|the proposed|our proposed) (?:\w+ ){0,2}?(?:method|approach|model|system|framework"
+    r"|technique|strategy|algorithm|metric|measure|models|methods))(?: \w+s(?: \w+)?)?$",
     re.IGNORECASE,
 )
 UNRESOLVED = re.compile(
     r"^(?:it|they|this|these|those|that|which|one|such|both|who|what|to|here|ones?|others?)$"
-    r"|^(?:the |our |experimental |extensive )*(?:results?|experiments?|findings?|analys[ie]s|evaluations?|observations?|work|paper|study)\b"
-    r"|\b(?:we|is|are|was|were|there|either|can|cannot|lies?|has|have|had|does|do|i|it|they|whether|because|which|who)\b",
+    r"|^(?:the |our |experimental |extensive )*(?:results?|experiments?|findings?|analys[ie]s|evaluations?"
+    r"|observations?|work|paper|study)\b"
+    r"|\b(?:we|is|are|was|were|there|either|can|cannot|lies?|has|have|had|does|do|i|it|they|whether|because"
+    r"|which|who)\b",
     re.IGNORECASE,
 )
 PROPOSAL = re.compile(
-    r"\b(?:propos|introduc|present|develop|design|investigat|stud|explor)(?:e|es|ed|ing|y|ies|ied|s)? (?:(?:a|an|the|our|two|three|several|novel|new|simple|effective|and|yet|but)[, ]+)*(?P<name>[^,.;:()]{3,90})",
+    r"\b(?:propos|introduc|present|develop|design|investigat|stud|explor)(?:e|es|ed|ing|y|ies|ied|s)? (?:(?:a"
+    r"|an|the|our|two|three|several|novel|new|simple|effective|and|yet|but)[, ]+)*(?P<name>[^,.;:()]{3,90})",
     re.IGNORECASE,
 )
 TRIM = re.compile(
@@ -81,7 +93,9 @@ TRIM = re.compile(
     re.IGNORECASE,
 )
 TAIL = re.compile(
-    r"[\s,;:(]+(?:can|could|may|might|will|would|does|do|is|are|was|were|has|have|to|also|often|consistently|significantly|substantially|generally|usually|not|and|or|that|which|successfully|further|even|still|always|strongly|largely|of|in|as|being|be|by)?$",
+    r"[\s,;:(]+(?:can|could|may|might|will|would|does|do|is|are|was|were|has|have|to|also|often|consistently"
+    r"|significantly|substantially|generally|usually|not|and|or|that|which|successfully|further|even|still"
+    r"|always|strongly|largely|of|in|as|being|be|by)?$",
     re.IGNORECASE,
 )
 BRACKETS = re.compile(r" ?\((?!\w\))[^()]*\)")
@@ -89,16 +103,19 @@ LESS_OF = re.compile(
     r"^(?:the )?(?:absence|lack|removal|loss) of\b|^(?:removing|reducing|without|preventing|ablating)\b", re.IGNORECASE
 )
 IMPROVED_METHOD = re.compile(  # "our approach improves traditional fine-tuning": a rival, and no outcome
-    r"\bimprov\w+ (?:up)?(?:on )?(?P<rival>(?:[\w-]+ ){0,2}(?:fine-?tuning|training|baselines?|methods?|approaches))\b",
+    r"\bimprov\w+ (?:up)?(?:on )?(?P<rival>(?:[\w-]+ ){0,2}(?:fine-?tuning|training|baselines?|methods?"
+    r"|approaches))\b",
     re.IGNORECASE,
 )
 MAX_REPORT = 160  # characters: a longer beginning is no report of a result
 MAX_SUBJECT = 16  # words; a longer stretch before the verb is no noun phrase
 MODEL_NAME = re.compile(
-    r"\b(?:m|x|s)?(?:[A-Z][\w-]*\d[\w.-]*|[A-Z][a-z]*[A-Z][\w-]*|(?:m|x)(?:BERT|T5|GPT|BART|LUKE)\w*|BERT|BLOOM|LLaMA|Llama(?: \d[\d.]*)?|GPT-\d\S*|[A-Z]{2,}-[A-Z]\w*|LLMs?)\b"
+    r"\b(?:m|x|s)?(?:[A-Z][\w-]*\d[\w.-]*|[A-Z][a-z]*[A-Z][\w-]*|(?:m|x)(?:BERT|T5|GPT|BART|LUKE)\w*|BERT"
+    r"|BLOOM|LLaMA|Llama(?: \d[\d.]*)?|GPT-\d\S*|[A-Z]{2,}-[A-Z]\w*|LLMs?)\b"
 )
 LANGUAGES_COUNTED = re.compile(
-    r"\b(?:\d+|two|three|four|five|six|seven|eight|nine|ten|several|many|diverse|low-resource|unseen|related|African|Indic|Indian) (?:\w+ ){0,3}?languages?\b",
+    r"\b(?:\d+|two|three|four|five|six|seven|eight|nine|ten|several|many|diverse|low-resource|unseen|related"
+    r"|African|Indic|Indian) (?:\w+ ){0,3}?languages?\b",
     re.IGNORECASE,
 )
 SPLIT = re.compile(r"\b(dev(?:elopment)?|validation|test) (?:sets?|data|split|scores?|accuracy)\b", re.IGNORECASE)
@@ -200,9 +217,9 @@ def oriented(record: FindingRecord, question: str) -> FindingRecord:
     """
     if record.compared_with == NOT_STATED or record.stance not in TURNED:
         return record
-    asked = [roots(phrase) for phrase in phrases(question)]
+    terms = [roots(phrase) for phrase in phrases(question)]
     own, other = roots(record.subject), roots(record.compared_with)
-    score, rival = (max((len(one & side) / len(one) for one in asked if one), default=0.0) for side in (own, other))
+    score, rival = (max((len(item & side) / len(item) for item in terms if item), default=0.0) for side in (own, other))
     if rival < 2 / 3 or score >= rival or own >= other:
         return record
     return FindingRecord(
@@ -236,11 +253,11 @@ def read_setting(text: str) -> Setting:
 
 def _clauses(text: str) -> Iterator[str]:
     """Yield the clauses of a text without what introduces them, and without what denies or belittles an effect."""
-    plain = BRACKETS.sub("", text.strip().rstrip("."))
-    whole = _pattern("neutral").sub(" ", LEAD.sub("", plain))
-    report = REPORT.match(whole)
-    whole = LEAD.sub("", whole[report.end() :]) if report and report.end() < MAX_REPORT else whole
-    for part in CLAUSE.split(whole):
+    bare_text = BRACKETS.sub("", text.strip().rstrip("."))
+    main_part = _pattern("neutral").sub(" ", LEAD.sub("", bare_text))
+    report = REPORT.match(main_part)
+    main_part = LEAD.sub("", main_part[report.end() :]) if report and report.end() < MAX_REPORT else main_part
+    for part in CLAUSE.split(main_part):
         bare = LEAD.sub("", (part or "").strip())
         report = REPORT.match(bare)
         bare = bare[report.end() :] if report and report.end() < MAX_REPORT else bare
@@ -350,7 +367,7 @@ def _outcome(clause: str, cue: re.Match[str]) -> str:
             before = re.findall(r"[\w’'-]+", place[: noun.start()])[-3:]
             kept: list[str] = []
             for word in reversed(before):
-                if word.lower() in OUTCOME_STOPS or re.match(cue[0].split()[0][:5], word, re.IGNORECASE):
+                if word.lower() in _outcome_stops() or re.match(cue[0].split()[0][:5], word, re.IGNORECASE):
                     break
                 kept.insert(0, word)
             return " ".join([*kept, noun[0]])
@@ -358,11 +375,9 @@ def _outcome(clause: str, cue: re.Match[str]) -> str:
     return "performance" if names_itself else NOT_STATED
 
 
-OUTCOME_STOPS = frozenset(
-    "the a an of in on to for and or by with from than over that its their our more less better worse higher lower is are"
-    " can may not no as at this these both strong stronger consistent significant substantially significantly improve improves"
-    " improved improving consistently average overall all any best new achieve achieves yield yields lead leads between".split()
-)
+@cache
+def _outcome_stops() -> frozenset[str]:
+    return frozenset(load_table("stance.toml")["outcome_stops"].split())
 
 
 @cache

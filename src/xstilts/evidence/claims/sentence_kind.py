@@ -1,9 +1,9 @@
 """The kind of a sentence: a finding of its own work, or an aim, background, method, others' result or reading list.
 
-It is read from cues of the field's abstracts (`moves.toml`): who speaks, whether something is reported as observed, what
-a result consists of, and where the sentence stands. Before a work first speaks of itself, all is background; after its
-first result, an unmarked sentence with an effect is one of its findings. No cue names a topic, so that other nouns leave
-the kind as it is. Where the cues do not decide, there is none ("").
+It is read from cues of the field's abstracts (`moves.toml`): who speaks, whether something is reported as observed,
+what a result consists of, and where the sentence stands. Before a work first speaks of itself, all is background; after
+its first result, an unmarked sentence with an effect is one of its findings. No cue names a topic, so that other nouns
+leave the kind as it is. Where the cues do not decide, there is none ("").
 
 >>> abstract = (
 ...     "Overlap is often thought to help.",
@@ -37,7 +37,8 @@ NEAR = r"(?:[\w’'-]+,? ){0,3}?"  # "we also empirically show"
 NOUNS = r"(?:(?!(?:previous|prior|recent|other|earlier|to) )[^\s,;]+ ){0,6}?"  # "extensive experiments", "the analysis"
 LEAD = r"(?:[^\s.;:]+ ){0,9}?"  # "our experiments on three tasks and two models show"
 CONTRAST = re.compile(  # what precedes is of others, what follows is the work's own
-    r"^(?:while|although|though|unlike|contrary to|in contrast to|compared (?:to|with)|despite|whereas)\b[^,;]*(?:,|;)\s*",
+    r"^(?:while|although|though|unlike|contrary to|in contrast to|compared (?:to|with)|despite"
+    r"|whereas)\b[^,;]*(?:,|;)\s*",
     re.IGNORECASE,
 )
 GIVEN = re.compile(
@@ -57,13 +58,13 @@ def kinds(sentences: Sequence[str]) -> tuple[Kind, ...]:
     own = [_speaks(text) for text in sentences]
     first_own = own.index(True) if True in own else None
     result_seen = False
-    found: list[Kind] = []
+    result: list[Kind] = []
     for position, text in enumerate(sentences):
         before_own = first_own is not None and position < first_own
         kind = _kind(text, before_own, result_seen or first_own is None)
         result_seen = result_seen or (kind == "finding" and not before_own)
-        found.append(kind)
-    return tuple(found)
+        result.append(kind)
+    return tuple(result)
 
 
 def _kind(text: str, before_own: bool, result_seen: bool) -> Kind:
@@ -104,6 +105,8 @@ def _own_kind(text: str) -> Kind:
         return "aim"
     if reports and states:
         return "" if _announces(text) else "finding"
+    if _has("aim_of_own", text) and not reports and not _has("score", text):
+        return "aim"
     if _has("invention_of_own", text) and not _has("score", text) and not _has("comparison", text):
         return "method"
     if states and (_has("gain_of_own", text) or (_has("our", text) and _has("comparison", text))):

@@ -1,9 +1,9 @@
 """Statements: whole sentences of works that state a finding of their own on a question, with their places.
 
-A sentence is a statement if it is a finding by its kind (`sentence_kind`) and bears on the question (`bearing`), or touches
-its facets. Aims, background, methods and others' results are none. A statement is never cut or rephrased. A sentence that begins with "This" or "It" is kept with those before it. The same
-words in two places are one statement with two places. `coverage` lists the statements on each term of the question,
-also where there are none.
+A sentence is a statement if it is a finding by its kind (`sentence_kind`) and bears on the question (`bearing`), or
+touches its facets. Aims, background, methods and others' results are none. A statement is never cut or rephrased.
+A sentence that begins with "This" or "It" is kept with those before it. The same words in two places are one statement
+with two places. `coverage` lists the statements on each term of the question, also where there are none.
 
 >>> from xstilts.evidence.claims.question import parse_question
 >>> from xstilts.evidence.text.documents import Document
@@ -136,16 +136,16 @@ def statements(
         similarity: Cosine similarity of a sentence encoder; without one, words alone decide.
 
     Returns:
-        Findings that bear on the question; those that answer it most first, then by place. None if no work with a finding
-        mentions most of what the question asks.
+        Findings that bear on the question; those that answer it most first, then by place. None if no work with a
+        finding mentions most of what the question asks.
     """
     titles = titles or {}
     passages = [
         (document, passage) for document in sorted(set(documents), key=_place) for passage in _passages(document)
     ]
     candidates = [
-        Candidate(on_one_line(document.text[one.start : one.end]), titles.get(document.work, ""), document.text)
-        for document, one in passages
+        Candidate(on_one_line(document.text[item.start : item.end]), titles.get(document.work, ""), document.text)
+        for document, item in passages
     ]
     if not answerable(question.text, candidates):
         return ()
@@ -170,7 +170,7 @@ def statements(
     result = [
         _merge([statement for _, statement in sorted(pairs, key=lambda pair: pair[0])]) for pairs in by_text.values()
     ]
-    return tuple(sorted(result, key=lambda one: (-_weight(one), -one.bearing, one.locator)))
+    return tuple(sorted(result, key=lambda item: (-_weight(item), -item.bearing, item.locator)))
 
 
 def coverage(question: Question, all_statements: Sequence[Statement]) -> tuple[Coverage, ...]:
@@ -241,7 +241,7 @@ def _passages(document: Document) -> Iterator[_Passage]:
     references = REFERENCES.search(document.text)
     every = sentences(document)
     group: list[Sentence] = []
-    for sentence, kind in zip(every, kinds([on_one_line(one.text) for one in every]), strict=True):
+    for sentence, kind in zip(every, kinds([on_one_line(item.text) for item in every]), strict=True):
         if references and sentence.end > references.start() > 0:
             return
         group = [*group[-2:], sentence] if ANAPHORA.match(sentence.text) else [sentence]

@@ -96,10 +96,10 @@ class Finding:
         """ "no evidence found", "works differ", "not comparable", "one work" or "not disputed"."""
         if not self.statements:
             return "no evidence found"
-        found = {relation.kind for _, _, relation in relations(self.statements)}
-        if "real conflict" in found:
+        result = {relation.kind for _, _, relation in relations(self.statements)}
+        if "real conflict" in result:
             return "works differ"
-        if "not comparable" in found:
+        if "not comparable" in result:
             return "not comparable"
         return "one work" if len({judged.statement.work for judged in self.statements}) == 1 else "not disputed"
 
@@ -332,7 +332,7 @@ def _by_other_data(decision: Decision, documents: Iterable[Document]) -> Decisio
 
 def _is_own_finding(document: Document, locator: Locator) -> bool:
     every = sentences(document)
-    kind_of = dict(zip(((one.start, one.end) for one in every), kinds([one.text for one in every]), strict=True))
+    kind_of = dict(zip(((item.start, item.end) for item in every), kinds([item.text for item in every]), strict=True))
     text = locator.read(document)
     is_told = CITES.search(text) or NOT_REPRODUCED.search(text)
     return kind_of.get((locator.start, locator.end), "finding") in ("finding", "") and not is_told

@@ -65,15 +65,15 @@ def evaluate_findings(
     Args:
         questions: Rows with "question" and "text".
         works: Rows with "question", "key" and "grade" (2: a finding of its own answers, at least in part).
-        statements: Rows with "question", "key", "sentence", "kind", "bears"; those that bear with "stance", "subject" and
-            "compared_with".
+        statements: Rows with "question", "key", "sentence", "kind", "bears"; those that bear with "stance", "subject"
+            and "compared_with".
         pairs: Rows with "key_a", "sentence_a", "key_b", "sentence_b" and "relation".
         abstracts: Title and abstract by key.
         similarity: Cosine similarity of a sentence encoder, or None.
 
     Returns:
-        Measures by name; None where there is nothing to measure. "… of all" counts every sentence of works of lower grade
-        as not bearing, "… of judged" only the judged rows.
+        Measures by name; None where there is nothing to measure. "… of all" counts every sentence of works of lower
+        grade as not bearing, "… of judged" only the judged rows.
     """
     texts = {str(row["question"]): str(row["text"]) for row in questions}
     every = list(_sentences(works, statements, abstracts))
@@ -99,7 +99,7 @@ def kind_measures(statements: Sequence[Row], abstracts: Mapping[str, Abstract]) 
     for key, sentence, kind in {(row["key"], row["sentence"], row["kind"]) for row in statements}:
         if key in abstracts:
             counts[kind, _kind_of(abstracts[key], sentence) == "finding"] += 1
-    right, shown = counts["finding", True], sum(number for (_, found), number in counts.items() if found)
+    right, shown = counts["finding", True], sum(number for (_, result), number in counts.items() if result)
     return {
         "kind precision": ratio(right, shown),
         "kind recall": ratio(right, right + counts["finding", False]),
@@ -120,18 +120,20 @@ def bearing_measures(
     Returns:
         Measures by name.
     """
-    findings = {name: [one for one in every if one.question == name and one.kind == "finding"] for name in texts}
-    answered = [name for name in texts if any(one.label for one in every if one.question == name)]
-    tables = {name: feature_table(texts[name], [one.candidate for one in findings[name]], similarity) for name in texts}
+    findings = {name: [item for item in every if item.question == name and item.kind == "finding"] for name in texts}
+    answered = [name for name in texts if any(item.label for item in every if item.question == name)]
+    tables = {
+        name: feature_table(texts[name], [item.candidate for item in findings[name]], similarity) for name in texts
+    }
     mode = "words" if similarity is None else "words and similarity"
     counts: Counter[str] = Counter()
     for name in texts:
         others = [other for other in answered if other != name and findings[other]]
-        fitted = fit_weights([(tables[other], [one.label for one in findings[other]]) for other in others])
-        candidates = [one.candidate for one in findings[name]]
+        fitted = fit_weights([(tables[other], [item.label for item in findings[other]]) for other in others])
+        candidates = [item.candidate for item in findings[name]]
         shown = [
-            one
-            for one, bearing in zip(
+            item
+            for item, bearing in zip(
                 findings[name], bearings(texts[name], candidates, similarity, {mode: fitted}), strict=True
             )
             if bearing.bears
@@ -139,10 +141,10 @@ def bearing_measures(
         if name not in answered:
             counts["unanswerable"] += 1
             counts["said so"] += not answerable(texts[name], candidates)
-        counts["right"] += sum(one.label is True for one in shown)
-        counts["wrong rows"] += sum(one.label is False and one.row for one in shown)
-        counts["wrong"] += sum(one.label is False for one in shown)
-        counts["bearing"] += sum(one.label is True for one in every if one.question == name)
+        counts["right"] += sum(item.label is True for item in shown)
+        counts["wrong rows"] += sum(item.label is False and item.row for item in shown)
+        counts["wrong"] += sum(item.label is False for item in shown)
+        counts["bearing"] += sum(item.label is True for item in every if item.question == name)
     return {
         "bear, of judged": ratio(counts["right"], counts["right"] + counts["wrong rows"]),
         "bear, of all": ratio(counts["right"], counts["right"] + counts["wrong"]),
@@ -276,7 +278,7 @@ def _sentences(
     judged: dict[tuple[str, str], list[Row]] = {}
     for row in statements:
         judged.setdefault((row["question"], row["key"]), []).append(row)
-    found = []
+    result = []
     for work in works:
         if work["key"] not in abstracts:
             continue
@@ -286,8 +288,8 @@ def _sentences(
             rows = [row for row in judged.get((work["question"], work["key"]), ()) if _is_same(text, row["sentence"])]
             label = rows[0]["bears"] if rows else False if work["grade"] < 2 else None
             candidate = Candidate(text, abstract.title, abstract.abstract)
-            found.append(_Sentence(work["question"], work["key"], text, kind, label, bool(rows), candidate))
-    return found
+            result.append(_Sentence(work["question"], work["key"], text, kind, label, bool(rows), candidate))
+    return result
 
 
 def _kind_of(abstract: Abstract, sentence: str) -> Kind:
@@ -300,7 +302,7 @@ def _read(abstract: Abstract, sentence: str) -> FindingRecord:
 
 
 def _split(abstract: Abstract) -> list[str]:
-    return [" ".join(one.text.split()) for one in sentences(Document("judged", "abstract", abstract.abstract))]
+    return [" ".join(item.text.split()) for item in sentences(Document("judged", "abstract", abstract.abstract))]
 
 
 def _is_same(text: str, sentence: str) -> bool:
