@@ -62,9 +62,11 @@ def test_what_is_judged_rightly_gives_full_marks() -> None:
 def test_wrong_stances_and_labels_lower_the_measures() -> None:
     turned = [{**row, "stance": "less/worse"} if row["bears"] else row for row in STATEMENTS]
     assert evaluate_findings(QUESTIONS, WORKS, turned, PAIRS, ABSTRACTS)["stance right, of stated"] == 0.0
-    none = [{**row, "bears": False} for row in STATEMENTS if row["question"] != "Q1"]
-    measures = evaluate_findings(QUESTIONS, WORKS, [STATEMENTS[0], *none], PAIRS, ABSTRACTS)
-    assert measures["bear, of judged"] is None or measures["bear, of judged"] < 1.0
+    unanswered = [{**row, "bears": row["bears"] and row["question"] != "Q1"} for row in STATEMENTS]
+    measures = evaluate_findings(QUESTIONS, WORKS, unanswered, PAIRS, ABSTRACTS)
+    assert measures["bear, of judged"] is not None
+    assert measures["bear, of judged"] < 1.0
+    assert measures["unanswerable, said so"] == 0.5
 
 
 def test_a_model_is_fitted_on_judged_findings_only() -> None:

@@ -101,7 +101,7 @@ def bearings(
         model: Weights and threshold; by default those of `bearing.json`.
 
     Returns:
-        A bearing per finding, in their order. Without a similarity, a sentence with no word of the question does not bear.
+        A bearing per finding, in their order. By words alone, a sentence with no word of the question does not bear.
     """
     if not candidates:
         return ()

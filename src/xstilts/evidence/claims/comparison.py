@@ -31,7 +31,10 @@ MATCH = 2 / 3  # share of the shorter side's roots that both sides have
 JOINED = re.compile(
     r"(?<=\b[Ff]ine)[- ](?=tun)|(?<=\b[Pp]re)[- ](?=train)|(?<=\b[Ss]ub)-(?=word)"
 )  # written in two ways
-PERFORMANCE = "performance"  # an outcome that any score measures
+GENERAL = ("performance", "score", "scores", "results", "gains", "improvements")  # outcomes that any score measures
+COST = re.compile(
+    r"\b(?:costs?|times?|latency|memory|overheads?|footprint|parameters|compute|consumption)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -162,8 +165,9 @@ def _exchanged(record: FindingRecord) -> FindingRecord:
 def _same_outcome(one: str, other: str) -> bool:
     if NOT_STATED in (one, other):
         return False
-    general = {PERFORMANCE, "accuracy", "score", "scores", "results", "gains", "improvements"}
-    return one in general or other in general or _matches(one, other)
+    if bool(COST.search(one)) != bool(COST.search(other)):
+        return False
+    return one in GENERAL or other in GENERAL or _matches(one, other)
 
 
 def _matches(one: str, other: str) -> bool:

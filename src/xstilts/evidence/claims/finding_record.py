@@ -107,6 +107,9 @@ IMPROVED_METHOD = re.compile(  # "our approach improves traditional fine-tuning"
     r"|approaches))\b",
     re.IGNORECASE,
 )
+ASKED = 2 / 3  # share of a phrase of the question that a side must have for the question to ask for it
+TRANSITIVE = re.compile(r"(?:improv|enhanc|boost|degrad|hurt|harm|worsen)(?:e|es|ed|s|ing)?\b", re.IGNORECASE)
+MAX_OBJECT = 6  # words of an object that is taken for the outcome
 MAX_REPORT = 160  # characters: a longer beginning is no report of a result
 MAX_SUBJECT = 16  # words; a longer stretch before the verb is no noun phrase
 MODEL_NAME = re.compile(
@@ -187,7 +190,9 @@ def read_finding(text: str, context: Sequence[str] = ()) -> FindingRecord:
     if not read:
         return FindingRecord(setting=setting, around=around)
     first, rest = read[0], read[1:]
-    contrasts = bool(CONTRAST.search(text)) and (any(part.subject != NOT_STATED for part in rest) or not every[0].cue)
+    contrasts = bool(CONTRAST.search(text)) and (
+        any(part.subject != NOT_STATED for part in rest) or not every[0].cue or "whereas" in text
+    )
     agreed = (
         all(part.stance == first.stance for part in rest)
         and not contrasts
@@ -220,7 +225,9 @@ def oriented(record: FindingRecord, question: str) -> FindingRecord:
     terms = [roots(phrase) for phrase in phrases(question)]
     own, other = roots(record.subject), roots(record.compared_with)
     score, rival = (max((len(item & side) / len(item) for item in terms if item), default=0.0) for side in (own, other))
-    if rival < 2 / 3 or score >= rival or own >= other:
+    every = frozenset().union(*terms)
+    share, rival_share = (len(side & every) / max(1, len(side)) for side in (own, other))
+    if rival < ASKED or score > rival or (score == rival and rival_share <= share) or own >= other:
         return record
     return FindingRecord(
         record.compared_with,
@@ -371,6 +378,12 @@ def _outcome(clause: str, cue: re.Match[str]) -> str:
                     break
                 kept.insert(0, word)
             return " ".join([*kept, noun[0]])
+    if transitive := TRANSITIVE.match(clause, cue.start()):
+        words = re.split(r"[,;:(]", clause[transitive.end() :])[0]
+        end = _pattern("comparator.ends").search(words) or _pattern("comparator.begins").search(words)
+        noun_phrase = (words[: end.start()] if end else words).strip()
+        if roots(noun_phrase) and len(noun_phrase.split()) <= MAX_OBJECT and not IMPROVED_METHOD.search(clause):
+            return noun_phrase
     names_itself = _pattern("comparator.verbs").match(cue[0]) or _pattern("evaluative.cues").search(clause, cue.start())
     return "performance" if names_itself else NOT_STATED
 

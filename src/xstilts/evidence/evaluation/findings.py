@@ -9,6 +9,7 @@ judged questions (`questions.jsonl`, `works.jsonl`, `statements.jsonl`, `pairs.j
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -241,14 +242,14 @@ def fit_weights(tables: Sequence[tuple[Sequence[Mapping[str, float]], Sequence[b
     weights = np.array([100 / len(part) for part in judged for _ in part])
     mean, scale = features.mean(0), features.std(0) + 1e-9
     solved = _logistic(np.c_[(features - mean) / scale, np.ones(len(features))], labels_all, weights)
-    slopes = solved[:-1] / scale
-    intercept = float(solved[-1] - slopes @ mean)
+    slopes = np.round(solved[:-1] / scale, 3)
+    intercept = round(float(solved[-1] - slopes @ mean), 3)
     scores = 1 / (1 + np.exp(-(features @ slopes + intercept)))
     threshold = float(np.quantile(scores[labels_all == 1], 1 - AIMED_RECALL)) if labels_all.any() else 1.0
     return {
-        "intercept": round(intercept, 3),
-        **{name: round(float(slope), 3) for name, slope in zip(names, slopes, strict=True)},
-        "threshold": round(threshold, 3),
+        "intercept": intercept,
+        **{name: float(slope) for name, slope in zip(names, slopes, strict=True)},
+        "threshold": math.floor(threshold * 1000) / 1000,
     }
 
 
