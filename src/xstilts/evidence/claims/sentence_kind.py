@@ -72,7 +72,7 @@ def _kind(text: str, before_own: bool, result_seen: bool) -> Kind:
 
     Args:
         text: The sentence.
-        before_own: Whether the work has not yet spoken of itself.
+        before_own: Whether it stands before the work speaks of itself.
         result_seen: Whether the work has stated a result, or never speaks of itself.
     """
     if _is_list(text):

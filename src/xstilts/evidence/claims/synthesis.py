@@ -209,10 +209,10 @@ def _relation(first: JudgedStatement, other: JudgedStatement) -> Relation | None
         return Relation("not comparable", " and ".join(reasons)) if reasons else Relation("real conflict")
     relation = relate(first.record, other.record)
     stances = {first.record.stance, other.record.stance}
-    is_told = relation.kind in ("same finding", "real conflict") or (
+    is_listed = relation.kind in ("same finding", "real conflict") or (
         relation.kind == "not comparable" and NOT_STATED not in stances and len(stances) == 2
     )
-    return relation if is_told and not conditional else None
+    return relation if is_listed and not conditional else None
 
 
 def directions_by_outcome(judged: Iterable[JudgedStatement]) -> dict[str, dict[str, Direction]]:
@@ -325,7 +325,7 @@ def _by_other_data(decision: Decision, documents: Iterable[Document]) -> Decisio
     texts = {document.sha256: document for document in documents}
     own = [locator for locator in decision.locators if _is_own_finding(texts[locator.sha256], locator)]
     if not own:
-        why = f"told in {decision.locators[0].work}, but not as a finding of its own"
+        why = f"mentioned in {decision.locators[0].work}, but not as a finding of its own"
         return Decision("NOT_ENOUGH_INFO", why, decision.locators, quote=decision.quote, entailment=decision.entailment)
     return replace(decision, locators=tuple(own))
 
@@ -334,8 +334,8 @@ def _is_own_finding(document: Document, locator: Locator) -> bool:
     every = sentences(document)
     kind_of = dict(zip(((item.start, item.end) for item in every), kinds([item.text for item in every]), strict=True))
     text = locator.read(document)
-    is_told = CITES.search(text) or NOT_REPRODUCED.search(text)
-    return kind_of.get((locator.start, locator.end), "finding") in ("finding", "") and not is_told
+    is_second_hand = CITES.search(text) or NOT_REPRODUCED.search(text)
+    return kind_of.get((locator.start, locator.end), "finding") in ("finding", "") and not is_second_hand
 
 
 def _nearest_sentence(statement: Statement, index: SentenceIndex, among: set[str]) -> tuple[Locator, str] | None:
