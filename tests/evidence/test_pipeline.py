@@ -99,13 +99,14 @@ def test_a01_five_questions_have_five_abstracts_and_answers(made: tuple[Path, di
 
 
 ANSWERS = {
-    "cost": "Disputed: on training cost more in 2 works; on memory more in one work (5 statements of 3 works ",
+    "cost": "Works differ, but are not comparable: on training cost more in 2 works; on memory more in one work (5 statements of 3 works ",
     "batch": "Disputed: on accuracy more or better in 2 works, less or worse in one, no clear difference in one, both in "
-    "one; on inference cost no clear difference in one work (11 statements of 6 works ",
-    "languages": "Disputed: more or better in one work, no clear difference in one, both in one (3 statements of 3 works ",
+    "one; on inference cost no clear difference in one work (12 statements of 6 works ",
+    "languages": "Works differ, but are not comparable: more or better in one work, no clear difference in one, both in one "
+    "(4 statements of 3 works ",
     "layers": "Disputed: on efficiency more or better in 2 works, no clear difference in one; on performance less or worse "
-    "in 2 works, both in 2 (11 statements of 4 works ",
-    "size": "Disputed: more or better in one work, less or worse in 2, no clear difference in one (7 statements of 4 works ",
+    "in 2 works, both in 2 (12 statements of 5 works ",
+    "size": "Disputed: more or better in one work, less or worse in 2, no clear difference in one (10 statements of 5 works ",
 }
 
 
@@ -114,9 +115,11 @@ def test_a01_an_answer_counts_what_a_person_reads(made: tuple[Path, dict[str, Re
     said = made[1][name]
     assert said["answer"].startswith(ANSWERS[name])
     found = {one["text"]: one["direction"] for one in said["claims"]}
-    expected = {text: direction for of, direction, text in directions.read() if of == name}
+    retold = ("It has been reported",)  # of others, so no finding
+    rows = [(direction, text) for of, direction, text in directions.read() if of == name]
+    expected = {text: direction for direction, text in rows if not text.startswith(retold)}
     assert {text: found.get(text) for text in expected} == expected
-    assert len(found) - len(expected) <= 2
+    assert {found[text] for text in found.keys() - expected.keys()} <= {"unsaid", "level"}
 
 
 def opposed_texts(said: Report) -> set[frozenset[str]]:
@@ -133,18 +136,26 @@ def opposed_texts(said: Report) -> set[frozenset[str]]:
         ("batch", ("At a batch size of 1,024", "Training time of"), ("We find no evidence", "A batch size of 8")),
     ],
 )
-def test_a01_works_that_a_person_finds_opposed_are_shown_as_such(
+def test_a01_works_that_a_person_finds_opposed_are_shown_with_what_keeps_them_apart(
     made: tuple[Path, dict[str, Report]], name: str, alone: tuple[str, ...], agreed: tuple[str, ...]
 ) -> None:
     works = {one["text"]: one["work"] for one in made[1][name]["claims"]}
     ways = {text: way for of, way, text in directions.read() if of == name and way in ("up", "down", "level")}
     those = [text for text in ways if not text.startswith(("The ratio", *alone))]
-    assert opposed_texts(made[1][name]) == {
+    texts = {one["name"]: one["text"] for one in made[1][name]["claims"]}
+    apart = {
+        frozenset((texts[row["one"]], texts[row["other"]])): row["why"]
+        for row in made[1][name]["relations"]
+        if row["kind"] == "not comparable"
+    }
+    assert all(apart.values())
+    assert opposed_texts(made[1][name]) | apart.keys() >= {
         frozenset((one, other))
         for one, other in itertools.combinations(those, 2)
         if ways[one] != ways[other] and works[one] != works[other]
         if not (agreed and one.startswith(agreed) and other.startswith(agreed))
     }
+    assert opposed_texts(made[1][name]).isdisjoint(apart)
 
 
 def test_a01_both_sides_that_are_opposed_are_quoted(made: tuple[Path, dict[str, Report]]) -> None:
@@ -153,14 +164,15 @@ def test_a01_both_sides_that_are_opposed_are_quoted(made: tuple[Path, dict[str, 
         pairs = [(claims[pair["one"]], claims[pair["other"]]) for pair in said["conflicts"]]
         assert all(one["work"] != other["work"] for one, other in pairs)
         assert all("unsaid" not in (one["direction"], other["direction"]) for one, other in pairs)
-        assert all(f"“{one['text']}”" in said["abstract"][0] for one in pairs[0])
+        assert all(f"“{one['text']}”" in said["abstract"][0] for pair in pairs[:1] for one in pair)
 
 
-def test_a01_growth_of_costs_is_disputed_by_the_work_that_says_so(made: tuple[Path, dict[str, Report]]) -> None:
-    found = opposed_texts(made[1]["cost"])
-    contrary = frozenset.intersection(*found)
+def test_a01_growth_of_costs_is_contested_by_the_work_that_says_so(made: tuple[Path, dict[str, Report]]) -> None:
+    texts = {one["name"]: one["text"] for one in made[1]["cost"]["claims"]}
+    pairs = [{texts[row["one"]], texts[row["other"]]} for row in made[1]["cost"]["relations"]]
+    contrary = set.intersection(*pairs)
     assert [text[:19] for text in contrary] == ["Contrary to reports"]
-    assert {text[:20] for pair in found for text in pair - contrary} == {"Training time grows ", "XLM-R Base takes 0.7"}
+    assert {text[:20] for pair in pairs for text in pair - contrary} == {"Training time grows ", "XLM-R Base takes 0.7"}
 
 
 def test_a01_facets_without_evidence_say_so(corpus: Corpus) -> None:

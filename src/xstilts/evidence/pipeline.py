@@ -14,6 +14,7 @@ from typing import Any
 
 from xstilts.errors import InputError
 from xstilts.evidence.claims import llm_client, llm_proposals, study_binding, study_measurements
+from xstilts.evidence.claims.bearing import Vectors, similarity_of
 from xstilts.evidence.claims.question import parse_question
 from xstilts.evidence.claims.synthesis import synthesise
 from xstilts.evidence.claims.verdict import NliFunction
@@ -64,12 +65,14 @@ class ReportServices:
         llm: Address and name of a language model that may propose evidence.
         hosts: Hosts of the sources; by default those of the environment.
         policy: Retries and timeouts.
+        vectors: A sentence encoder that ranks findings by meaning, beside their words.
     """
 
     nli: NliFunction | None = None
     llm: tuple[str, str] | None = None
     hosts: Mapping[str, Host] | None = None
     policy: RetryPolicy | None = None
+    vectors: Vectors | None = None
 
 
 NO_SERVICES = ReportServices()
@@ -100,7 +103,8 @@ def make_report(question: str, options: ReportOptions, services: ReportServices 
         corpus = gather(client, search_queries(parsed), topic_groups(parsed), sources, retracted=retracted)
     _require_an_answer(corpus, sources)
     proposals = llm_proposals.propose(model, parsed, corpus) if model else ()
-    report = synthesis_to_json(synthesise(parsed, corpus, services.nli, proposals))
+    similarity = similarity_of(services.vectors) if services.vectors else None
+    report = synthesis_to_json(synthesise(parsed, corpus, services.nli, proposals, similarity))
     extra_files: dict[str, Any] = {bundle.PROPOSALS: [vars(proposal) for proposal in proposals]} if model else {}
     if options.study:
         bindings = study_binding.read(options.bindings) if options.bindings else None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from xstilts.evidence.claims.comparison import Relation
 from xstilts.evidence.claims.effect_direction import Direction, reports_others
 from xstilts.evidence.claims.own_words import mentions_phrase, unheld
 from xstilts.evidence.claims.question import COSTS, general_terms
@@ -22,6 +23,7 @@ from xstilts.evidence.claims.synthesis import (
     conflicts,
     directions_by_outcome,
     independent_works,
+    relations,
 )
 from xstilts.evidence.report import citations
 from xstilts.evidence.search.queries import search_queries
@@ -49,7 +51,15 @@ def answer(synthesis: Synthesis) -> str:
         )
         return f"No evidence found on {_subject(synthesis)}{rest}. {constructions}".strip()
     works = len({item.statement.work for item in central})
-    verdict = "Disputed" if opposed_pair(synthesis) else "One work only" if works == 1 else "Not disputed"
+    verdict = (
+        "Disputed"
+        if opposed_pair(synthesis)
+        else "One work only"
+        if works == 1
+        else "Works differ, but are not comparable"
+        if incomparable_pair(synthesis)
+        else "Not disputed"
+    )
     basis = f"{count_phrase(len(central), 'statement')} of {count_phrase(works, 'work')} on {_subject(synthesis)}"
     counts = "; ".join(_outcome_counts(synthesis, central))
     return f"{verdict}: {f'{counts} ({basis})' if counts else basis}. {constructions}".strip()
@@ -100,13 +110,13 @@ def finding_summary(synthesis: Synthesis, finding: Finding) -> str:
 def limits(synthesis: Synthesis) -> Iterator[str]:
     """Yield the limitations of the report."""
     yield (
-        "A statement is quoted because its words match the question; what a work says in other words, in tables or in "
-        "figures is not found."
+        "A statement is quoted because it is a finding by its wording and bears on the question; what a work says in "
+        "tables or in figures is not found."
     )
     yield "Directions are read from the wording and sort the statements; they are no verdict on the question."
     yield "Faithful to its source means that the work states it as quoted, not that it is true."
     if not any(item.corroborated.status == "SUPPORTED" for item in synthesis.statements):
-        yield "No statement is repeated word for word by works of other authors; paraphrases are not judged."
+        yield "No statement is borne out by other data of other authors; repetitions and retellings count for nothing."
     abstract_only = [work for work in synthesis.corpus.included if len(synthesis.corpus.documents[work.id]) == 1]
     if abstract_only:
         share = f"{len(abstract_only)} of {counted(len(synthesis.corpus.included), 'work')}"
@@ -129,6 +139,12 @@ def limits(synthesis: Synthesis) -> Iterator[str]:
 def opposed_pair(synthesis: Synthesis) -> tuple[JudgedStatement, JudgedStatement] | None:
     """Return two opposed statements among those the answer rests on, or None."""
     return next(iter(conflicts(central_statements(synthesis.question, synthesis.statements))), None)
+
+
+def incomparable_pair(synthesis: Synthesis) -> tuple[JudgedStatement, JudgedStatement, Relation] | None:
+    """Return two statements whose words are opposed but whose settings are not comparable, with the reason, or None."""
+    central = central_statements(synthesis.question, synthesis.statements)
+    return next((result for result in relations(central) if result[2].kind == "not comparable"), None)
 
 
 def count_phrase(number: int, noun: str) -> str:
@@ -178,6 +194,13 @@ def _outcome_position(synthesis: Synthesis, outcome: str) -> int:
 
 def _quote_sides(synthesis: Synthesis) -> str:
     pair = opposed_pair(synthesis)
+    incomparable = incomparable_pair(synthesis)
+    if pair is None and incomparable is not None:
+        item, two, relation = incomparable
+        return (
+            f"{citation(synthesis, item)}: “{item.statement.text}” {citation(synthesis, two)}: “{two.statement.text}” "
+            f"They are {relation.words}."
+        )
     if pair is None:
         return " ".join(
             f"{citation(synthesis, first)}: “{first.statement.text}”"

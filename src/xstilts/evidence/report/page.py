@@ -15,7 +15,7 @@ from typing import Any
 
 from xstilts.evidence.claims.answer import count_phrase
 from xstilts.evidence.claims.effect_direction import DIRECTION_LABELS
-from xstilts.evidence.claims.question import ROLES
+from xstilts.evidence.claims.finding_record import NOT_STATED
 from xstilts.evidence.report import citations, prisma
 from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Section, TableView, VerdictList, VerdictView
 from xstilts.runtime import tables
@@ -24,6 +24,7 @@ Json = Mapping[str, Any]
 STATUS = {"SUPPORTED": "supported", "CONTRADICTED": "contradicted", "NOT_ENOUGH_INFO": "not enough information"}
 FAITHFUL = {**STATUS, "SUPPORTED": "faithful"}  # to its source, which need not be true
 MOST_SHOWN = 8  # statements in the table of the evidence; all of them are below it
+FINDING_FIELDS = ("subject", "compared_with", "outcome", "stance")
 COLUMN_NOTE = (
     "Three separate verdicts: faithful to its source (the work states it as quoted, with its numbers and hedges), "
     "corroborated by works of other authors, and measured here, on runs of this store. Not enough information is no "
@@ -93,32 +94,22 @@ def _evidence(report: Json) -> tuple[TableView, ...]:
 
 def _evidence_row(report: Json, claim: Json) -> tuple[Cell, ...]:
     work = next(entry for entry in report["works"] if entry["id"] == claim["work"])
-    about: dict[str, list[str]] = {
-        role: [touch["term"] for touch in claim["touches"] if touch["role"] == role] for role in ROLES
-    }
-    subject = ", ".join((*about["intervention"], *about["words"], *about["comparator"]))
+    finding = claim["finding"]
+    compared = f", against {finding['compared_with']}" if finding["compared_with"] != NOT_STATED else ""
     return (
-        Cell(f"{claim['name']}: {subject or 'subject not stated'} → {', '.join(about['outcome']) or 'not stated'}"),
-        Cell(_setting(claim, about)),
-        Cell(DIRECTION_LABELS[claim["direction"]]),
+        Cell(f"{claim['name']}: {finding['subject']}{compared} → {finding['outcome']}"),
+        Cell(_setting(finding["setting"])),
+        Cell(finding["stance"]),
         Cell(f"“{claim['text']}”"),
         Cell(claim["by"], href=citations.work_url(work)),
     )
 
 
-def _setting(claim: Json, about: Mapping[str, list[str]]) -> str:
-    """Return model, task, languages and split of a statement as they were read, each "not stated" where it is not."""
-    numbers = claim["numbers"]
-    parts = {
-        "model": [*about["models"], *(number["model"] for number in numbers)],
-        "task": [*about["benchmark"], *(number["entity"] for number in numbers)],
-        "languages": [*about["languages"], *(name for number in numbers for name in number["languages"])],
-        "split": [number["split"] for number in numbers],
-    }
-    texts = {name: ", ".join(dict.fromkeys(filter(None, values))) for name, values in parts.items()}
-    stated = [f"{name} {text}" for name, text in texts.items() if text]
-    missing = [name for name, text in texts.items() if not text]
-    return "; ".join((*stated, *([f"not stated: {', '.join(missing)}"] if missing else ())))
+def _setting(setting: Mapping[str, str]) -> str:
+    """Return model, tasks, languages and split of a finding as they were read, and what of them is not stated."""
+    stated = [f"{name} {text}" for name, text in setting.items() if text != NOT_STATED]
+    missing = [name for name, text in setting.items() if text == NOT_STATED]
+    return "; ".join((*stated, *([f"{NOT_STATED}: {', '.join(missing)}"] if missing else ())))
 
 
 def _claims(report: Json) -> tuple[VerdictList, ...]:
@@ -136,6 +127,8 @@ def _claim(report: Json, claim: Json) -> VerdictView:
         ("corroborated", Cell(STATUS[corroborated["status"]])),
         ("measured here", Cell(_measured_of(report, claim["name"]))),
         ("direction", Cell(DIRECTION_LABELS[claim["direction"]])),
+        *((name.replace("_", " "), Cell(claim["finding"][name])) for name in FINDING_FIELDS),
+        ("setting", Cell("; ".join(f"{name}: {text}" for name, text in claim["finding"]["setting"].items()))),
     ]
     if claim["numbers"]:
         facts.append(("numbers", Cell("; ".join(_number(number) for number in claim["numbers"]))))
@@ -230,7 +223,19 @@ def _conflicts(report: Json) -> tuple[TableView, ...]:
         )
         for pair in report["conflicts"]
     )
-    return (TableView("opposed", "Opposed statements", ("statement", "opposed statement"), rows),) if rows else ()
+    others = tuple(
+        (
+            Cell(f"{row['one']}: {claims[row['one']]['text']}"),
+            Cell(f"{row['other']}: {claims[row['other']]['text']}"),
+            Cell(row["why"]),
+        )
+        for row in report["relations"]
+        if row["kind"] == "not comparable"
+    )
+    columns = ("statement", "other statement", "not comparable, because")
+    opposed = (TableView("opposed", "Opposed statements", ("statement", "opposed statement"), rows),) if rows else ()
+    differing = (TableView("incomparable", "Not comparable", columns, others, folded=True),) if others else ()
+    return opposed + differing
 
 
 def _reviews(report: Json) -> Section:

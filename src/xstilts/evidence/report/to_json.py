@@ -13,7 +13,7 @@ from typing import Any
 
 from xstilts import __version__
 from xstilts.evidence.claims import answer
-from xstilts.evidence.claims.synthesis import Finding, JudgedStatement, Synthesis, conflicts
+from xstilts.evidence.claims.synthesis import Finding, JudgedStatement, Synthesis, conflicts, relations
 from xstilts.evidence.claims.verdict import Decision
 from xstilts.evidence.report import citations
 from xstilts.evidence.search.queries import search_queries, topic_groups
@@ -46,6 +46,10 @@ def synthesis_to_json(synthesis: Synthesis) -> JsonObject:
             "findings": [_finding(synthesis, item) for item in synthesis.findings],
             "claims": [_claim(synthesis, item) for item in synthesis.statements],
             "conflicts": [{"one": item.name, "other": other.name} for item, other in conflicts(synthesis.statements)],
+            "relations": [
+                {"one": item.name, "other": other.name, "kind": relation.kind, "why": relation.why}
+                for item, other, relation in relations(synthesis.statements)
+            ],
             "works": works,
             "search": {
                 "queries": search_queries(synthesis.question),
@@ -62,6 +66,7 @@ def synthesis_to_json(synthesis: Synthesis) -> JsonObject:
                 {"claim": claim, "text": text, **asdict(entailment)}
                 for claim, text, entailment in synthesis.entailments
             ],
+            "similarities": [{"text": text, "cosine": cosine} for text, cosine in synthesis.similarities],
             "limits": list(answer.limits(synthesis)),
         }
     )
@@ -109,6 +114,15 @@ def _claim(synthesis: Synthesis, judged: JudgedStatement) -> JsonObject:
         "context": _context(synthesis, judged),
         "touches": [{"role": role, "term": term} for role, term in statement.touches],
         "direction": judged.direction,
+        "bearing": statement.bearing,
+        "finding": {
+            "subject": judged.record.subject,
+            "compared_with": judged.record.compared_with,
+            "outcome": judged.record.outcome,
+            "stance": judged.record.stance,
+            "setting": judged.record.setting.words,
+            "setting_of_text": judged.record.around.words,
+        },
         "numbers": [{**asdict(item), "value": str(item.value)} for item in statement.numbers],
         "hedges": [{"kind": kind, "name": name} for kind, name in statement.hedges],
         "readings": statement.readings,

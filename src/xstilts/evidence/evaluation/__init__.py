@@ -1,0 +1,1 @@
+"""Evaluation of evidence reports against judged questions, works, statements and pairs."""
