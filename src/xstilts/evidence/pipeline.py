@@ -19,6 +19,7 @@ from xstilts.evidence.claims.synthesis import synthesise
 from xstilts.evidence.claims.verdict import NliFunction
 from xstilts.evidence.report import bundle, llm_opinion, review
 from xstilts.evidence.report.to_json import synthesis_to_json
+from xstilts.evidence.retrieval.query_words import content_words
 from xstilts.evidence.search.client import Client, RetryPolicy
 from xstilts.evidence.search.corpus import Corpus, gather
 from xstilts.evidence.search.hosts import Host, configured_hosts
@@ -93,7 +94,8 @@ def make_report(question: str, options: ReportOptions, services: ReportServices 
     model = llm_client.LanguageModel(*services.llm, options.cache / "llm", options.offline) if services.llm else None
     sources, hosts = choose_sources(options.sources, services.hosts)
     with Client(options.cache, hosts, services.policy, options.offline) as client:
-        corpus = gather(client, search_queries(parsed), topic_groups(parsed), sources)
+        words = [word.text for word in content_words(question)]
+        corpus = gather(client, search_queries(parsed), topic_groups(parsed), sources, words=words)
     _require_an_answer(corpus, sources)
     proposals = llm_proposals.propose(model, parsed, corpus) if model else ()
     report = synthesis_to_json(synthesise(parsed, corpus, services.nli, proposals))
