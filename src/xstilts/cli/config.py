@@ -123,7 +123,7 @@ def read(file: Path | None, root: Any) -> Config | None:
 def verbs_of(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield all verbs below a group by their words; `plan` twice, once for each of its two forms."""
     for name, command in group.commands.items():
-        words = f"{prefix} {name.partition(' ')[0]}".strip()
+        words = f"{prefix} {name.removesuffix(' FILE.py')}".strip()
         if hasattr(command, "commands"):
             yield from verbs_of(command, words)
         else:

@@ -1,7 +1,7 @@
 """Evaluation of `xstilts evidence` on a golden set, part by part.
 
-    report = evaluate(Path("golden"), Path("anthology.bib.gz"), Settings())
-    show(report)
+report = evaluate(Path("golden"), Path("anthology.bib.gz"), Settings())
+show(report)
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xstilts.errors import InputError
 from xstilts.evidence.evaluation import golden as golden_sets
 from xstilts.evidence.evaluation import retrieval
-from xstilts.evidence.evaluation.part import Inputs, Part, PartResult
+from xstilts.evidence.evaluation.part import Inputs, Part
 from xstilts.evidence.retrieval.corpus_files import open_corpus
 from xstilts.evidence.retrieval.sentence_encoder import SentenceEncoder
+from xstilts.evidence.retrieval.source_search import INDEXES, VECTORS
 from xstilts.runtime.console import console, json_value
-from xstilts.runtime.tables import format_value
+from xstilts.runtime.tables import number, table
 
 # In the order of the report. A new part is a module with a function `measure`.
 PARTS: Mapping[str, Part] = {retrieval.NAME: retrieval.measure}
@@ -53,11 +55,14 @@ def evaluate(golden: Path, corpus: Path, settings: Settings) -> dict[str, Any]:
         The report: "golden", "corpus", "encoder" and the result of each part by its name.
 
     Raises:
-        InputError: The golden set or the corpus cannot be read.
+        InputError: A part is unknown, or the golden set or the corpus cannot be read.
     """
+    unknown = set(settings.parts) - set(PARTS)
+    if unknown:
+        raise InputError(f"no part {', '.join(sorted(unknown))} of an evaluation; there are {', '.join(PARTS)}")
     questions = golden_sets.read(golden)
-    encoder = SentenceEncoder.of(settings.encoder, settings.cache / "vectors") if settings.encoder else None
-    inputs = Inputs(open_corpus(corpus, settings.cache), encoder, settings.embed_all)
+    encoder = SentenceEncoder.of(settings.encoder, settings.cache / VECTORS) if settings.encoder else None
+    inputs = Inputs(open_corpus(corpus, settings.cache / INDEXES), encoder, settings.embed_all)
     results = {name: part(questions, inputs) for name, part in PARTS.items() if name in (settings.parts or PARTS)}
     return {
         "golden": golden.name,
@@ -88,33 +93,23 @@ def show(report: Mapping[str, Any], out: Path | None = None) -> None:
 def markdown(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of a report as Markdown."""
     yield f"# Evaluation on {report['questions']} questions of {report['golden']}"
-    for part in report["parts"].values():
-        yield from _part(PartResult(**part))
+    for name, part in report["parts"].items():
+        yield from _part(name, part)
 
 
-def _part(part: PartResult) -> Iterator[str]:
-    labels = {measure["key"]: measure["label"] for measure in part.measures}  # type: ignore[index]
-    yield from ("", f"## {part.name.capitalize()}", "")
-    yield from _header(["method", *labels.values()])
-    for method, figures in part.overall.items():
-        cells = [f"{_figure(each['mean'])} ({_figure(each['low'])} to {_figure(each['high'])})" for each in figures.values()]
-        yield _row([method, *cells])
-    yield from ("", "Means over questions, with 95 % intervals by bootstrap over questions.", "")
-    yield from _header(["question", "method", *labels.values()])
-    for row in part.rows:
-        yield _row([row["question"], row["method"], *(_figure(row[key]) for key in labels)])
+def _part(name: str, part: Mapping[str, Any]) -> Iterator[str]:
+    labels = {measure["key"]: measure["label"] for measure in part["measures"]}
+    means = [[method, *map(_interval, figures.values())] for method, figures in part["overall"].items()]
+    rows = [[row["question"], row["method"], *(number(row[key], 3) for key in labels)] for row in part["rows"]]
+    about = "; ".join(f"{measure['label']}: {measure['about']}" for measure in part["measures"])
+    yield from ("", f"## {name.capitalize()}", "")
+    yield table("", ("method", *labels.values()), means).to_markdown()
+    yield from ("", f"Means over questions, with 95 % intervals by bootstrap over questions. {about}.", "")
+    yield table("", ("question", "method", *labels.values()), rows).to_markdown()
     yield ""
-    yield from (f"- {note}" for note in part.notes)
+    yield from (f"- {note}" for note in part["notes"])
 
 
-def _header(names: list[str]) -> Iterator[str]:
-    yield _row(names)
-    yield _row(["---"] * len(names))
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _figure(value: float) -> str:
-    return "–" if value != value else f"{value:.3f}"
+def _interval(figure: Mapping[str, float]) -> str:
+    mean, low, high = (number(figure[name], 3).text for name in ("mean", "low", "high"))
+    return f"{mean} ({low} to {high})"

@@ -100,5 +100,3 @@ def _notes(
             floor = f"; no ranking of the judged works can be below {least:.3f}" if name == "off_topic" else ""
             notes.append(f"Short: {label} is {value:.3f}; wanted is {side} {wanted:.2f}{floor}.")
     return notes
-
-

@@ -1,6 +1,6 @@
 """Corpora in files: BibTeX in the dialect of the ACL Anthology, plain or compressed, one file or a folder of them.
 
-    index = open_corpus(Path("anthology.bib.gz"), Path("cache"))
+index = open_corpus(Path("anthology.bib.gz"), Path("cache"))
 """
 
 from __future__ import annotations

@@ -254,7 +254,9 @@ class Ranker:
     def _similarities(self, row: int) -> NDArray[np.float32]:
         """Return the similarity of each sentence of a work to the question, (sentences)."""
         assert self.encoder is not None
-        similarities: NDArray[np.float32] = self.encoder.passages(self._sentences(row)) @ self.encoder.query(self.question)
+        similarities: NDArray[np.float32] = self.encoder.passages(self._sentences(row)) @ self.encoder.query(
+            self.question
+        )
         return similarities
 
     def _ranked_work(self, row: int) -> RankedWork:
@@ -286,7 +288,8 @@ def _counted(text: str) -> dict[str, float]:
 def _synonyms(question: str) -> list[str]:
     """Return stems of the synonyms of the terms that a question mentions, without those that it holds itself."""
     tables = vocabulary()["terms"].values()
-    variants = [variant for mention in find_terms(question) for names in tables for variant in names.get(mention.name, ())]
+    variants = [
+        variant for mention in find_terms(question) for names in tables for variant in names.get(mention.name, ())
+    ]
     own = {word.stem for word in content_words(question)}
     return sorted({stem for variant in variants for stem in content_stems(variant)} - own)
-

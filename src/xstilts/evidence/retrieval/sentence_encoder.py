@@ -111,8 +111,8 @@ class SentenceEncoder:
 
         from xstilts.models.encoder import load_backbone, load_tokenizer
 
-        location, revision = (self.encoder.folder, None) if self.encoder.folder else (
-            self.encoder.name, self.encoder.digest
+        location, revision = (
+            (self.encoder.folder, None) if self.encoder.folder else (self.encoder.name, self.encoder.digest)
         )
         device = "cuda" if torch.cuda.is_available() else "cpu"
         network = load_backbone(location, revision).to(device=device, dtype=torch.bfloat16)

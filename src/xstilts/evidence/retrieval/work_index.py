@@ -12,7 +12,7 @@ built again. The order of the records changes nothing: rows are in the order of 
     weights.npy      BM25 weight of the stem in each of them
     index.json       number of works, and digest of every file
 
-Source of the weights: Robertson & Zaragoza 2009, with the inverse document frequency of Lucene, which is never negative.
+Source of the weights: Robertson & Zaragoza 2009, with Lucene's inverse document frequency, which is never negative.
 """
 
 from __future__ import annotations
@@ -182,11 +182,15 @@ def is_whole(path: Path) -> bool:
 def _opened(parts: Mapping[str, Any]) -> WorkIndex:
     stems = str(parts["vocabulary"]).split("\n") if parts["vocabulary"] else []
     names = ("records", "offsets", "starts", "postings", "weights")
-    return WorkIndex(rows_by_stem={stem: row for row, stem in enumerate(stems)}, **{name: parts[name] for name in names})
+    return WorkIndex(
+        rows_by_stem={stem: row for row, stem in enumerate(stems)}, **{name: parts[name] for name in names}
+    )
 
 
 def _ordered(records: Iterable[Record]) -> list[Record]:
-    unique = {record["key"]: record for record in sorted(records, key=lambda record: json.dumps(record, sort_keys=True))}
+    unique = {
+        record["key"]: record for record in sorted(records, key=lambda record: json.dumps(record, sort_keys=True))
+    }
     return [unique[key] for key in sorted(unique)]
 
 
@@ -262,7 +266,10 @@ def _merged(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     vocabulary = sorted({stem for stems in stems_of for stem in stems})
     number_of = {stem: number for number, stem in enumerate(vocabulary)}
     empty = np.zeros((0, 3), dtype=np.int32)
-    counts = [empty, *(_renumbered(block["counts"], stems, number_of) for block, stems in zip(blocks, stems_of, strict=True))]
+    counts = [
+        empty,
+        *(_renumbered(block["counts"], stems, number_of) for block, stems in zip(blocks, stems_of, strict=True)),
+    ]
     stems, rows, times = np.concatenate(counts).T
     order = np.lexsort((rows, stems))
     stems, rows, times = stems[order], rows[order], times[order].astype(np.float64)

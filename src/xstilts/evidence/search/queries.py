@@ -1,10 +1,11 @@
 """Search queries of a question, and the topics that make a work relevant to it.
 
 Both follow from the question alone, so that a search can be repeated. The first query holds all of its content words;
-others hold its phrases and the terms that the vocabulary knows, in a few words each, as all sources take them. A work is
-on topic if it mentions two of: each core term of the question under any of its names, each phrase of words that the
-vocabulary does not know, any other such word where no core term is known, and intermediate-task training and
-cross-lingual transfer where the question is about them. Outcomes do not count: accuracy and time are measured everywhere.
+others hold its phrases and the terms that the vocabulary knows, in a few words each, as all sources take them.
+
+A work is on topic if it mentions two of: each core term of the question under any of its names, each phrase of words
+that the vocabulary does not know, any other such word where no core term is known, and intermediate-task training and
+cross-lingual transfer where the question is about them. Outcomes do not count: they are measured everywhere.
 
 >>> from xstilts.evidence.claims.question import parse_question
 >>> search_queries(parse_question("Does a larger batch size in intermediate-task training improve XNLI?"))[:2]
@@ -81,7 +82,9 @@ def term_variants(term: str) -> tuple[str, ...]:
 def _search_queries(question: Question) -> Iterator[str]:
     """Yield queries of a few words each: a term or phrase with a field of the question."""
     fields = tuple(_fields(question)) or ("",)
-    wordings = [word for term in question.core if term not in general_terms() for word in term_variants(term)[:MAX_VARIANTS]]
+    wordings = [
+        word for term in question.core if term not in general_terms() for word in term_variants(term)[:MAX_VARIANTS]
+    ]
     for wording in (*wordings, *(phrase for phrase in _own_phrases(question) if " " in phrase)):
         for field in fields:
             apart = "intermediate" in wording and field == TASKS
