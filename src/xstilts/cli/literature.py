@@ -94,8 +94,8 @@ def evidence_search(
     from xstilts.runtime import extras, progress
 
     extras.require("evidence", "a search")
-    from xstilts.evidence.pipeline import CACHE
     from xstilts.evidence.retrieval import source_search
+    from xstilts.evidence.search.response_cache import CACHE
     from xstilts.runtime.console import console, result
 
     chosen = tuple(filter(None, sources.split(",")))
@@ -128,7 +128,7 @@ def evidence_eval(
 
     extras.require("evidence", "an evaluation")
     from xstilts.evidence.evaluation import evaluate
-    from xstilts.evidence.pipeline import CACHE
+    from xstilts.evidence.search.response_cache import CACHE
     from xstilts.runtime.console import result
 
     chosen = tuple(filter(None, parts.split(",")))

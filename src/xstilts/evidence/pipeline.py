@@ -24,10 +24,9 @@ from xstilts.evidence.search.client import Client, RetryPolicy
 from xstilts.evidence.search.corpus import Corpus, gather
 from xstilts.evidence.search.hosts import Host, configured_hosts
 from xstilts.evidence.search.queries import search_queries, topic_groups
+from xstilts.evidence.search.response_cache import CACHE
 from xstilts.evidence.search.sources import source_names
 from xstilts.runtime import extras
-
-CACHE = Path.home() / ".cache" / "xstilts" / "evidence"
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ Every content word of the question takes part. These rankings are fused by their
     feedback     BM25 with the most characteristic words of the best works so far, half and half (Rocchio 1971)
 
 The works are re-ranked by the mean of standardised signals of equal weight, so that no weight is fitted: all of them by
-feedback and coverage; with an encoder the first `CANDIDATES` by these and by the similarity of title and abstract to the
-question and the best works, and the first `RERANKED` by feedback, this similarity, and the coverage and similarity of
-their best sentence. Rankings by the question's phrases, or pairs of them, were measured and are left out: they found less.
+feedback and coverage; with an encoder the first `CANDIDATES` by these and the similarity of title and abstract to the
+question and the best works, and the first `RERANKED` by this similarity and the coverage and similarity of their best
+sentence. Rankings by the question's phrases, or pairs of them, were measured and are left out: they lose.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from xstilts.evidence.text.documents import Document, sentences
 
 LIMIT = 2000  # works of a ranking
 CANDIDATES = 300  # works whose title and abstract are embedded, unless all are
-RERANKED = 100  # works whose sentences are read
+RERANKED = 200  # works whose sentences are embedded
 FEEDBACK_WORKS, FEEDBACK_WORDS = 10, 20
 SYNONYM_WEIGHT = 0.3  # of a synonym that the question does not hold; a word of the question has 1
 Floats = NDArray[np.float64]
@@ -183,7 +183,7 @@ class Ranker:
         return fused([*rankings, *filter(None, [self.by_meaning()])])[:LIMIT]
 
     def _feedback_scores(self) -> NDArray[np.float32]:
-        """Return BM25 scores with the question's words and the characteristic words of the best works, half and half."""
+        """Return BM25 scores with the question's words and those of the best works, half and half."""
         return self._once("feedback", lambda: self.index.scores(self._feedback_query()))
 
     def _feedback_query(self) -> dict[str, float]:
@@ -220,10 +220,8 @@ class Ranker:
         return [*self._word_signals(rows), self._meaning(rows)]
 
     def _sentence_signals(self, rows: Sequence[int]) -> list[Any]:
-        self._embed_sentences(rows)
         covered = [max(self._coverage(text) for text in self._sentences(row)) for row in rows]
-        best = [float(self._similarities(row).max()) for row in rows]
-        return [self._feedback_scores()[list(rows)], covered, self._meaning(rows), best]
+        return [covered, self._meaning(rows), [float(of_work.max()) for of_work in self._similarities(rows)]]
 
     def _meaning(self, rows: Sequence[int]) -> Any:
         """Return the similarity of works to the question and the best works, half and half; (works)."""
@@ -246,18 +244,16 @@ class Ranker:
         document = Document(record["key"], "abstract", record.get("abstract", ""))
         return tuple(sentence.text for sentence in sentences(document)) or (record.get("title", ""),)
 
-    def _embed_sentences(self, rows: Sequence[int]) -> None:
-        """Embed the sentences of works in one go."""
+    def _similarities(self, rows: Sequence[int]) -> list[NDArray[np.float32]]:
+        """Return the similarity of each sentence of each work to the question, (sentences) a work."""
         assert self.encoder is not None
-        self.encoder.passages([text for row in rows for text in self._sentences(row)], "sentences")
-
-    def _similarities(self, row: int) -> NDArray[np.float32]:
-        """Return the similarity of each sentence of a work to the question, (sentences)."""
-        assert self.encoder is not None
-        similarities: NDArray[np.float32] = self.encoder.passages(self._sentences(row)) @ self.encoder.query(
-            self.question
-        )
-        return similarities
+        known: dict[int, NDArray[np.float32]] = self._once("similarities", dict)
+        if new := [row for row in rows if row not in known]:
+            texts = [self._sentences(row) for row in new]
+            vectors = self.encoder.passages([text for of_work in texts for text in of_work], "sentences")
+            ends = np.cumsum([len(of_work) for of_work in texts])[:-1]
+            known.update(zip(new, np.split(vectors @ self.encoder.query(self.question), ends), strict=True))
+        return [known[row] for row in rows]
 
     def _ranked_work(self, row: int) -> RankedWork:
         record = self.index.record(row)
@@ -270,7 +266,7 @@ class Ranker:
         texts = self._sentences(row)
         signals = [np.array([self._coverage(text) for text in texts])]
         if self.encoder is not None:
-            signals.append(self._similarities(row).astype(np.float64))
+            signals.append(self._similarities([row])[0].astype(np.float64))
         place = int(np.argmax(np.mean([standardised(signal) for signal in signals], axis=0)))
         return " ".join(texts[place].split())
 

@@ -43,7 +43,6 @@ class VectorStore:
         self.record = np.dtype([("digest", f"V{DIGEST_BYTES}"), ("vector", np.float16, (width,))])
         self._rows: dict[bytes, int] = {}
         self._known = 0  # records of the file whose digests are in `_rows`
-        self._damaged: set[int] = set()
 
     def vectors(self, texts: Sequence[str], label: str = "") -> Vectors:
         """Return the vectors of texts, embedding those that are new.
@@ -57,7 +56,7 @@ class VectorStore:
         """
         digests = [text_digest(text) for text in texts]
         self._read_digests()
-        rows = np.array([self._row(digest) for digest in digests], dtype=np.int64)
+        rows = np.array([self._rows.get(digest, -1) for digest in digests], dtype=np.int64)
         held = self._stored(rows)
         new = {digest: text for digest, text, whole in zip(digests, texts, held, strict=True) if not whole}
         if new:
@@ -71,14 +70,6 @@ class VectorStore:
             self._read_digests()
             rows = np.array([self._rows[digest] for digest in digests], dtype=np.int64)
         return self._gathered(rows)
-
-    def missing(self, texts: Sequence[str]) -> int:
-        """Return how many of the texts are not in the store."""
-        self._read_digests()
-        return len({digest for text in texts if (digest := text_digest(text)) not in self._rows})
-
-    def _row(self, digest: bytes) -> int:
-        return self._rows.get(digest, -1)
 
     def _stored(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which rows hold a vector of length 1."""
@@ -105,8 +96,9 @@ class VectorStore:
     def _read_digests(self) -> None:
         """Learn the digests that this or another process has appended; of equal ones the last counts."""
         mapped = self._mapped()
-        for row in range(self._known, len(mapped)):
-            self._rows[bytes(mapped["digest"][row])] = row
+        digests = np.ascontiguousarray(mapped["digest"][self._known :]).tobytes()
+        for place in range(len(mapped) - self._known):
+            self._rows[digests[place * DIGEST_BYTES : (place + 1) * DIGEST_BYTES]] = self._known + place
         self._known = len(mapped)
 
     def _append(self, digests: Sequence[bytes], vectors: Vectors) -> None:
