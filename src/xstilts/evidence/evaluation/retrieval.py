@@ -85,7 +85,7 @@ def _notes(
     keys = {inputs.index.record(row)["key"] for row in range(len(inputs.index))}
     graded = {key for question in golden.questions for key in question.grades}
     notes = [
-        f"{len(inputs.index):,} works in the corpus, {len(graded & keys)} of the {len(graded)} judged works among them.",
+        f"{len(inputs.index):,} works in the corpus; {len(graded & keys)} of the {len(graded)} judged works are in it.",
         f"Method: {Ranker(inputs.index, golden.questions[0].text, inputs.encoder, inputs.embed_all).method}.",
         f"Seconds a question, all methods together: {min(seconds):.2f} to {max(seconds):.2f}.",
     ]

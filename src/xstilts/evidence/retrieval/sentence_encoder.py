@@ -152,10 +152,10 @@ def published_prefixes(folder: str, name: str) -> tuple[str, str]:
     """
     try:
         prompts = json.loads((Path(folder) / PROMPTS_FILE).read_text(encoding="utf-8"))["prompts"] if folder else {}
-        said = [prompts.get(kind) for kind in ("query", "passage")]
-        passage = said[1] if isinstance(said[1], str) else prompts.get("document")
-        if isinstance(said[0], str):
-            return said[0], passage if isinstance(passage, str) else ""
+        named = [prompts.get(kind) for kind in ("query", "passage")]
+        passage = named[1] if isinstance(named[1], str) else prompts.get("document")
+        if isinstance(named[0], str):
+            return named[0], passage if isinstance(passage, str) else ""
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         pass  # such a file is optional
     return next((both for part, both in PREFIXES.items() if re.search(part, name.lower())), ("", ""))

@@ -58,7 +58,7 @@ class VectorStore:
         self._read_digests()
         rows = np.array([self._rows.get(digest, -1) for digest in digests], dtype=np.int64)
         held = self._stored(rows)
-        new = {digest: text for digest, text, whole in zip(digests, texts, held, strict=True) if not whole}
+        new = {digest: text for digest, text, stored in zip(digests, texts, held, strict=True) if not stored}
         if new:
             # Texts of similar length side by side need little padding; blocks bound what a kill can lose.
             waiting = sorted(new.items(), key=lambda item: (len(item[1]), item[0]))
@@ -73,11 +73,11 @@ class VectorStore:
 
     def _stored(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which rows hold a vector of length 1."""
-        whole = rows >= 0
-        if whole.any():
-            lengths = np.linalg.norm(self._gathered(rows[whole]), axis=1)
-            whole[whole] = np.abs(lengths - 1) < TOLERANCE
-        return whole
+        usable = rows >= 0
+        if usable.any():
+            lengths = np.linalg.norm(self._gathered(rows[usable]), axis=1)
+            usable[usable] = np.abs(lengths - 1) < TOLERANCE
+        return usable
 
     def _gathered(self, rows: NDArray[np.int64]) -> Vectors:
         width = self.record["vector"].shape[0]

@@ -222,12 +222,12 @@ def _off_topic(work: Work, topics: Sequence[Sequence[str]], words: Sequence[str]
     opens = (str(record.get("opening") or "") for record in work.sources.values())
     text = f"{work.title}. {work.abstract or ' '.join(opens)}"
     met = [group for group in topics if mentions_any(text, group)]
-    asked = {stem for word in words for stem in content_stems(word)}
-    held = asked.intersection(content_stems(text))
-    if len(met) >= min(MIN_TOPICS, len(topics)) or len(held) >= max(MIN_WORDS, MIN_SHARE * len(asked)):
+    wanted = {stem for word in words for stem in content_stems(word)}
+    held = wanted.intersection(content_stems(text))
+    if len(met) >= min(MIN_TOPICS, len(topics)) or len(held) >= max(MIN_WORDS, MIN_SHARE * len(wanted)):
         return ""
     only = f"only '{met[0][0]}'" if met else "nothing"
-    counted = f", and {len(held)} of {len(asked)} words of the question" if asked else ""
+    counted = f", and {len(held)} of {len(wanted)} words of the question" if wanted else ""
     return f"off-topic: title and abstract mention {only} of {', '.join(repr(group[0]) for group in topics)}{counted}"
 
 
