@@ -204,6 +204,17 @@ REPLACED: dict[str, tuple[str, dict[str, object]]] = {
     "report": ("study", {"evidence.report.bundle.is_bundle": False, "reporting.study_page.write_pages": [Path("x")]}),
     "track": (". --to tensorboard:x", {"monitoring.tracker_sync.Mirror": SimpleNamespace(send=_returning(2))}),
     "evidence": ("--demo", {"evidence.report.cli_output.make_and_show": [(Path("x"), REPORT)]}),
+    "evidence search": (
+        "overlap",
+        {
+            "evidence.retrieval.source_search." + name: value
+            for name, value in (("search", None), ("lines", ()), ("to_json", {"works": []}))
+        },
+    ),
+    "evidence eval": (
+        "--golden x --corpus y",
+        {"evidence.evaluation.evaluate.evaluate": {"parts": {}}, "evidence.evaluation.evaluate.show": None},
+    ),
     "scifact": (
         "",
         {"evidence.verifier.scifact_report." + name: {"cards": []} for name in ("measure", "show", "to_json")},

@@ -20,15 +20,15 @@ from xstilts.evidence.claims.synthesis import synthesise
 from xstilts.evidence.claims.verdict import NliFunction
 from xstilts.evidence.report import bundle, llm_opinion, review
 from xstilts.evidence.report.to_json import synthesis_to_json
+from xstilts.evidence.retrieval.query_words import content_words
 from xstilts.evidence.search.client import Client, RetryPolicy
 from xstilts.evidence.search.corpus import Corpus, gather
 from xstilts.evidence.search.hosts import Host, configured_hosts
 from xstilts.evidence.search.queries import search_queries, topic_groups
+from xstilts.evidence.search.response_cache import CACHE
 from xstilts.evidence.search.retractions import read_table
 from xstilts.evidence.search.sources import source_names
 from xstilts.runtime import extras
-
-CACHE = Path.home() / ".cache" / "xstilts" / "evidence"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ def make_report(question: str, options: ReportOptions, services: ReportServices 
     sources, hosts = choose_sources(options.sources, services.hosts)
     retracted = read_table(options.retractions) if options.retractions else frozenset()
     with Client(options.cache, hosts, services.policy, options.offline) as client:
-        corpus = gather(client, search_queries(parsed), topic_groups(parsed), sources, retracted=retracted)
+        words = [word.text for word in content_words(question)]
+        corpus = gather(client, search_queries(parsed), topic_groups(parsed), sources, retracted=retracted, words=words)
     _require_an_answer(corpus, sources)
     proposals = llm_proposals.propose(model, parsed, corpus) if model else ()
     similarity = similarity_of(services.vectors) if services.vectors else None

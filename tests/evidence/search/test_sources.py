@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from quick import covering, first
 from xstilts.errors import InputError
+from xstilts.evidence.retrieval import corpus_files
+from xstilts.evidence.retrieval.corpus_files import decompressed
 from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search import markup, pdf_text
 from xstilts.evidence.search.client import Client, RetryPolicy, _parse
@@ -296,7 +298,7 @@ def test_the_anthologys_file_may_be_packed_or_not_and_is_asked_for_once(client: 
         assert acl.search(client, query, 5)
     assert stub.requests == ["acl /anthology+abstracts.bib.gz"]
     _, packed = answers.acl(StubRequest(acl.DUMP, {}))
-    assert acl._decompress(gzip.decompress(packed)) == acl._decompress(packed)
+    assert decompressed(gzip.decompress(packed)) == decompressed(packed)
 
 
 def test_the_anthologys_best_work_holds_most_of_the_words(client: Client) -> None:
@@ -305,9 +307,9 @@ def test_the_anthologys_best_work_holds_most_of_the_words(client: Client) -> Non
 
 
 def test_an_anthology_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acl, "MAX_BYTES", 1000)
+    monkeypatch.setattr(corpus_files, "MAX_BYTES", 1000)
     with pytest.raises(RequestError, match="decompresses to more than 1,000"):
-        acl._decompress(gzip.compress(b"@misc{a, b={c}}" + b" " * 10_000))
+        acl._check(gzip.compress(b"@misc{a, b={c}}" + b" " * 10_000))
 
 
 @pytest.mark.parametrize("name", ["s2", "openalex", "crossref"])

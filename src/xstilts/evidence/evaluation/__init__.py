@@ -1,1 +1,1 @@
-"""Evaluation of evidence reports against judged questions, works, statements and pairs."""
+"""Evaluation on a golden set: questions with graded works, findings and pairs that a reader has judged."""

@@ -9,9 +9,6 @@ replies give the same bytes.
     screening.jsonl   one decision per line: included or excluded, and why
     requests.jsonl    one request per line: what was requested from which source, and when
     failures.jsonl    one failed request per line
-
->>> mentions_any("Batch sizes in fine-tuning", ["batch size"])
-True
 """
 
 from __future__ import annotations
@@ -24,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.errors import InputError
+from xstilts.evidence.retrieval.query_words import content_stems
 from xstilts.evidence.search import response_cache
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.identifiers import WorkIds
@@ -32,8 +30,8 @@ from xstilts.evidence.search.sources import load_source, source_names
 from xstilts.evidence.search.work import (
     FACT_PRIORITY,
     Work,
-    fold_text,
     invented_notice,
+    mentions_any,
     merge_works,
     unique_works,
 )
@@ -43,6 +41,7 @@ from xstilts.store import manifest
 
 ABSTRACT, FULL_TEXT = "abstract", "full text"
 MIN_TOPICS = 2  # topics of a question that a work must mention
+MIN_SHARE, MIN_WORDS = 0.4, 6  # of the question's content words: a work that holds as many is on topic too
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,7 @@ def gather(
     sources: Sequence[str] = (),
     limit: int = 50,
     retracted: Collection[str] = (),
+    words: Sequence[str] = (),
 ) -> Corpus:
     """Search sources, merge and screen the works, and fetch the texts of those included.
 
@@ -108,6 +108,7 @@ def gather(
         sources: Names of sources; by default all that are configured.
         limit: Works per query and source.
         retracted: Identifiers ("doi:...") of works that are known to be retracted, beyond what the sources say.
+        words: Content words of the question; a work that holds many of them is on topic too, whatever the topics.
 
     Returns:
         The corpus.
@@ -124,7 +125,7 @@ def gather(
     )
     documents, screening = {}, [*_duplicates(records)]
     for number, work in enumerate(works, start=1):
-        reason = "retracted" if work.retracted else _off_topic(work, topics)
+        reason = "retracted" if work.retracted else _off_topic(work, topics, words)
         texts = () if reason else _texts(client, work, chosen)
         if texts:
             documents[work.id] = texts
@@ -136,20 +137,6 @@ def gather(
     requests = tuple(dict.fromkeys(client.requests[n_requests:]))
     ordered = sorted(screening, key=lambda row: (row.work, row.source, row.reason))
     return Corpus(works, documents, tuple(ordered), requests, tuple(client.failures[n_failures:]))
-
-
-def mentions_any(text: str, terms: Iterable[str]) -> bool:
-    """Return whether a text contains one of several words or phrases.
-
-    Args:
-        text: The text.
-        terms: Words or phrases; case, hyphens and endings are ignored.
-
-    Returns:
-        Whether it contains one.
-    """
-    words = f" {fold_text(text)}"
-    return any(f" {folded}" in words for term in terms if (folded := fold_text(term)))
 
 
 def save(corpus: Corpus, folder: Path) -> None:
@@ -245,15 +232,18 @@ def _rank(name: str) -> int:
     return FACT_PRIORITY.index(name) if name in FACT_PRIORITY else len(FACT_PRIORITY)
 
 
-def _off_topic(work: Work, topics: Sequence[Sequence[str]]) -> str:
+def _off_topic(work: Work, topics: Sequence[Sequence[str]], words: Sequence[str]) -> str:
     """Return why a work is off topic, "" if it is not; the opening of a text counts as its abstract."""
     opens = (str(record.get("opening") or "") for record in work.sources.values())
     text = f"{work.title}. {work.abstract or ' '.join(opens)}"
     met = [group for group in topics if mentions_any(text, group)]
-    if len(met) >= min(MIN_TOPICS, len(topics)):
+    wanted = {stem for word in words for stem in content_stems(word)}
+    held = wanted.intersection(content_stems(text))
+    if len(met) >= min(MIN_TOPICS, len(topics)) or len(held) >= max(MIN_WORDS, MIN_SHARE * len(wanted)):
         return ""
     only = f"only '{met[0][0]}'" if met else "nothing"
-    return f"off-topic: title and abstract mention {only} of {', '.join(repr(group[0]) for group in topics)}"
+    counted = f", and {len(held)} of {len(wanted)} words of the question" if wanted else ""
+    return f"off-topic: title and abstract mention {only} of {', '.join(repr(group[0]) for group in topics)}{counted}"
 
 
 def _texts(client: Client, work: Work, chosen: Sequence[str]) -> tuple[Document, ...]:

@@ -170,6 +170,23 @@ def fold_text(text: str) -> str:
     return " ".join(re.findall(r"[^\W_]+", "".join(c for c in decomposed if unicodedata.category(c) != "Mn")))
 
 
+def mentions_any(text: str, terms: Iterable[str]) -> bool:
+    """Return whether a text contains one of several words or phrases.
+
+    Args:
+        text: The text.
+        terms: Words or phrases; case, hyphens and endings are ignored.
+
+    Returns:
+        Whether it contains one.
+
+    >>> mentions_any("Batch sizes in fine-tuning", ["batch size"])
+    True
+    """
+    words = f" {fold_text(text)}"
+    return any(f" {folded}" in words for term in terms if (folded := fold_text(term)))
+
+
 def _sort_key(work: Work) -> str:
     return json.dumps([work.id, work.sources], sort_keys=True)
 

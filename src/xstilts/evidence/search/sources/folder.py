@@ -24,13 +24,13 @@ from typing import Any
 from xstilts.evidence.search import pdf_text
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.identifiers import WorkIds, parse_ids
-from xstilts.evidence.search.sources.acl import MIN_SHARE
 from xstilts.evidence.search.work import Work, fold_text, single_line, work_from_record
 from xstilts.evidence.text.documents import Document, sentences
 
 EXTENSIONS = (".pdf", ".txt", ".md")
 ABSTRACT = re.compile(r"^\s*abstract\s*[.:]?\s*$", re.IGNORECASE | re.MULTILINE)
 INTRODUCTION = re.compile(r"^\s*(?:1\.?\s+|I\.\s+)?introduction\s*$", re.IGNORECASE | re.MULTILINE)
+MIN_SHARE = 0.6  # least share of a query's words in a matching file
 MAX_ABSTRACT_CHARACTERS = 2500  # characters of an abstract
 METADATA_FIELDS = ("title", "authors", "year", "venue", "abstract", "url", "retracted", "citations")
 
