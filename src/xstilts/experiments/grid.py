@@ -324,16 +324,22 @@ def build(grids: Sequence[Grid], machine: Runtime) -> tuple[tuple[Grid, ...], in
         Unbuilt: Some could not be built; those that do not need them were.
     """
     machine.torch_device()  # refuse a missing device before anything is built
-    stages = [stage for grid in grids for stage in grid.stages(machine)]
+    stages = _behind_tables(grids, machine)
     preflight.check(stages, machine)
     built = 0
     if any(grid.retries for grid in grids):  # data that cannot be read cost no training
-        read = [stage for stage in with_inputs(stages) if stage.work.name == names.READ and not stage.inputs]
+        read = [stage for stage in stages if stage.work.name == names.READ and not stage.inputs]
         built = local_executor.build_all(read, machine)
         grids, trained = settle(grids, machine, local_executor.build_all)
         built += trained
-        stages = [stage for grid in grids for stage in grid.stages(machine)]
-    return tuple(grids), built + local_executor.build_all(stages, machine, first=names.READ)
+        stages = _behind_tables(grids, machine)
+    return tuple(grids), built + local_executor.build_all(stages, machine, first=names.READ, keep=stages)
+
+
+def _behind_tables(grids: Sequence[Grid], machine: Runtime) -> list[Stage]:
+    """Return the stages of grids with their inputs: tables read the manifests of trainings, which may be deleted."""
+    stages = [stage for grid in grids for stage in grid.stages(machine)]
+    return list(dict.fromkeys([*stages, *with_inputs(stages)]))
 
 
 def settle(

@@ -353,7 +353,8 @@ def build(study: Study, machine: Runtime) -> int:
     machine.torch_device()
     tried = _try(study, machine)
     _, trained = settle([arm.grid for arm in tuned(study, machine).arms], machine, _build_with_inputs)
-    return tried + trained + _build(resolved(study, machine).stages(machine), machine)
+    stages = resolved(study, machine).stages(machine)
+    return tried + trained + _build(stages, machine, stages)
 
 
 def _build_with_inputs(stages: Sequence[Stage], machine: Runtime) -> int:
@@ -435,7 +436,7 @@ def _try(study: Study, machine: Runtime) -> int:
         return error.built
 
 
-def _build(stages: Sequence[Stage], machine: Runtime) -> int:
+def _build(stages: Sequence[Stage], machine: Runtime, keep: Sequence[Stage] = ()) -> int:
     refused = {key: str(error) for key, error in preflight.failures(stages, machine).items()}
     for reason in dict.fromkeys(refused.values()):
         progress.note(f"what needs it is left out: {reason}")
@@ -446,7 +447,7 @@ def _build(stages: Sequence[Stage], machine: Runtime) -> int:
     }
     others = [stage for stage in stages if stage.key not in reasons]
     try:
-        built = local_executor.build_all(others, machine)
+        built = local_executor.build_all(others, machine, keep=keep)
     except Unbuilt as error:
         raise Unbuilt(str(error), reasons | error.reasons, error.built) from error
     if refused:

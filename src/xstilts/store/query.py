@@ -151,4 +151,4 @@ def sources(keys: Iterable[str], store: Path) -> dict[str, str]:
         new = [key for key in finished[todo.pop()][1]["inputs"] if key in finished and key not in reached]
         reached.update(new)
         todo += new
-    return {key: manifest.sha256(finished[key][0] / manifest.RECORD) for key in sorted(reached - table)}
+    return {key: manifest.digest(finished[key][0]) for key in sorted(reached - table)}
