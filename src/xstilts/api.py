@@ -69,8 +69,8 @@ from xstilts.selection.recommend import recommend as rank_candidates
 from xstilts.selection.recommendation import Advice, Known, known
 from xstilts.sharing.export import export
 from xstilts.store import local_executor, manifest, query
-from xstilts.store.names import EXPORT_FILE, READ
 from xstilts.store.build import build
+from xstilts.store.names import EXPORT_FILE, READ
 from xstilts.store.stage import Stage, folder_of
 from xstilts.tasks import base as registry
 from xstilts.tasks.base import Task, task

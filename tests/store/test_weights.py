@@ -7,16 +7,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from toy_models import WEIGHTS, data, journal, predict, put_machine, study, table, train, weights
+
 from xstilts.errors import InputError
-from xstilts.store import manifest, pins
+from xstilts.store import manifest, names, pins
 from xstilts.store import weights as store_weights
 from xstilts.store.build import build, is_built, missing
 from xstilts.store.local_executor import build_all
@@ -28,6 +29,14 @@ from xstilts.store.weights import drop, reading
 def run(machine: Any, stages: Any = None) -> int:
     stages = stages or study()
     return build_all(stages, machine, keep=stages)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unsynced() -> Iterator[None]:
+    """Wait for no disk: here processes are killed, not machines."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest, "sync", lambda path: None)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +80,7 @@ def test_a_study_drops_what_nothing_needs_any_more(
     machine = put_machine(tmp_path, keep, workers)
     count = run(machine)
     assert weights(study(), machine) == left
-    assert max(journal(machine).values()) == 2  # two trainings have the label of a target, with two predictions each
+    assert sum(journal(machine).values()) == sum(item.work.name != names.SCORE for item in study())  # each once
     assert table(study(), machine) == table(study(), put_machine(full))
     assert run(machine) == 0
     assert count == len(study())
@@ -103,7 +112,7 @@ def test_an_earlier_store_is_swept_and_pins_are_kept(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=40)
+@settings(max_examples=25, deadline=None)
 def test_whatever_is_deleted_or_dropped_the_same_tables_come_back(full: Path, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as place:
         shutil.copytree(full / "store", Path(place) / "store", ignore=shutil.ignore_patterns(".builds"))
@@ -143,7 +152,11 @@ def test_what_another_build_reads_is_not_dropped(tmp_path: Path) -> None:
         assert drop(folder) == 0
     with store_weights.lock_of(folder):
         held = subprocess.run(
-            [sys.executable, "-c", f"from pathlib import Path\nfrom xstilts.store.weights import drop\nprint(drop(Path({str(folder)!r})))"],
+            [
+                sys.executable,
+                "-c",
+                f"from pathlib import Path\nfrom xstilts.store.weights import drop\nprint(drop(Path({str(folder)!r})))",
+            ],
             capture_output=True,
             text=True,
             check=True,
@@ -164,7 +177,7 @@ def in_child(work: Any) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-STEPS = ("rename", "replace", "unlink", "fsync", "rmdir")
+STEPS = ("rename", "replace", "unlink", "rmdir")
 
 
 def killed_at(number: int) -> None:
@@ -190,7 +203,7 @@ def test_a_kill_between_any_two_steps_leaves_a_store_that_continues_to_the_same_
 ) -> None:
     """One study is built, its weights are dropped on the way, a model is built again: killed before every operation."""
     stages, sure = study(1), put_machine(full)
-    expected = {name: value for name, value in table(study(), sure).items()}
+    expected = table(study(), sure)
     number, codes = 0, []
     while not codes or codes[-1] == 77:
         number += 7 if number > 20 else 3

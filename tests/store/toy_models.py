@@ -53,7 +53,9 @@ def predict(site: BuildContext, model: Stage, gold: Stage) -> None:
 def score(site: BuildContext, predictions: Stage, gold: Stage) -> None:
     text = (site.path(predictions) / "predictions.jsonl").read_text()
     text += (site.path(gold) / "examples.jsonl").read_text()
-    (site.folder / "score.json").write_text(json.dumps({"headline": int(hashlib.md5(text.encode()).hexdigest()[:6], 16)}))
+    (site.folder / "score.json").write_text(
+        json.dumps({"headline": int(hashlib.md5(text.encode()).hexdigest()[:6], 16)})
+    )
 
 
 def study(targets: int = 2) -> list[Stage]:

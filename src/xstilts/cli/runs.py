@@ -71,7 +71,7 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
     """
     from xstilts.experiments import preflight, retries
     from xstilts.experiments.grid import feasible
-    from xstilts.planning import memory_fit
+    from xstilts.planning import disk, memory_fit
     from xstilts.runtime import progress
     from xstilts.runtime.console import console, result
     from xstilts.store import build, query
@@ -97,6 +97,9 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
     repeats = sum(left for stage, left in grid.trainings(machine.data).items() if stage.key in absent)
     if repeats:
         screen.print(f"{retries.rule(grid.retries)}: at most {counted(repeats, 'training')} more", highlight=False)
+    needed = disk.of_stages(missing, machine, stages)
+    if needed.models:
+        screen.print(f"  disk  {needed.sentence()}", highlight=False, soft_wrap=True)
     memory = list(memory_fit.lines(missing, machine))
     for line in memory:
         screen.print(f"  memory  {line}", highlight=False, soft_wrap=True)
@@ -107,6 +110,7 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
             "expected_seconds": seconds,
             "repeats": repeats,
             "memory": memory,
+            "disk": needed.to_json(),
         }
     )
 

@@ -39,12 +39,12 @@ from xstilts.claims.results_table import COSTS, Result, ResultsTable
 from xstilts.errors import InputError
 from xstilts.experiments import collect_results, preflight
 from xstilts.experiments.extra_tables import ExtraTable, StageTable, TriedRate, TriedRates
-from xstilts.experiments.grid import Grid, settle
+from xstilts.experiments.grid import Grid, build_by_setting, settle
 from xstilts.experiments.run import Phase, Run
 from xstilts.experiments.splits import Splits
 from xstilts.models.naming import name_of
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Runtime
+from xstilts.runtime.machine import KEEP_ALL, Runtime
 from xstilts.runtime.text import counted, listed
 from xstilts.store import local_executor
 from xstilts.store.local_executor import Unbuilt
@@ -352,13 +352,16 @@ def build(study: Study, machine: Runtime) -> int:
     """
     machine.torch_device()
     tried = _try(study, machine)
-    _, trained = settle([arm.grid for arm in tuned(study, machine).arms], machine, _build_with_inputs)
+    grids = [arm.grid for arm in tuned(study, machine).arms]
+    if study.retries and machine.keep != KEEP_ALL:
+        tried += build_by_setting(grids, machine, _build_with_inputs, lambda: resolved(study, machine).stages(machine))
+    _, trained = settle(grids, machine, _build_with_inputs)
     stages = resolved(study, machine).stages(machine)
     return tried + trained + _build(stages, machine, stages)
 
 
-def _build_with_inputs(stages: Sequence[Stage], machine: Runtime) -> int:
-    return _build(with_inputs(stages), machine)
+def _build_with_inputs(stages: Sequence[Stage], machine: Runtime, keep: Sequence[Stage] = ()) -> int:
+    return _build(with_inputs(stages), machine, keep)
 
 
 def resolved(study: Study, machine: Runtime, partly: bool = True) -> Study:

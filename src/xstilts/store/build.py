@@ -134,8 +134,8 @@ def _readable(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StageError(
-            f"{error.filename or folder} cannot be read ({error.strerror or error}), so nothing is known of this stage: "
-            "look at the disk and at the file's rights, then run again; nothing was changed"
+            f"{error.filename or folder} cannot be read ({error.strerror or error}), so nothing is known of the "
+            "stage: look at the disk and at the file's rights, then run again; nothing was changed"
         ) from error
 
 
@@ -210,8 +210,10 @@ def _is_intact(folder: Path) -> bool:
     """Return whether a stage lacks files, and what is there of it is as it was written."""
     record = manifest.sound(folder)
     there = [name for name in record["files"] if (folder / name).exists()] if record else []
-    return record is not None and not (manifest.absent(folder, record) & {*there}) and not manifest.changed_files(
-        folder, record, there
+    return (
+        record is not None
+        and not (manifest.absent(folder, record) & {*there})
+        and not manifest.changed_files(folder, record, there)
     )
 
 

@@ -27,7 +27,7 @@ from typing import Any
 from xstilts.runtime import process_lock, progress
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
-from xstilts.store import manifest, names
+from xstilts.store import manifest
 from xstilts.store.identity import canonical
 from xstilts.store.stage import Stage
 
@@ -101,7 +101,7 @@ class BuildStatus:
         steps: The last step of running stages, by key.
         ended: When it ended; None before.
         alive: Whether its process is running.
-        models: Keys of the models that a stage is made from, by the stage's key.
+        inputs: Keys of what a stage is made from, by the stage's key.
         own: Whether it is a build of this process.
     """
 
@@ -115,7 +115,7 @@ class BuildStatus:
     steps: dict[str, dict[str, Any]]
     ended: float | None
     alive: bool
-    models: dict[str, list[str]] = field(default_factory=dict)
+    inputs: dict[str, list[str]] = field(default_factory=dict)
     own: bool = False
 
 
@@ -175,14 +175,10 @@ def _begin(todo: Sequence[Stage], machine: Runtime, open_: ExitStack) -> Path:
         "workers": max(1, machine.workers),
         "stages": {item.key: (item.label, item.work.name) for item in todo},
         "arguments": {item.key: canonical(item.arguments) for item in todo if item.work.resumes},
-        "models": {item.key: models for item in todo if (models := _models(item))},
+        "inputs": {item.key: [part.key for part in item.inputs] for item in todo if item.inputs},
     }
     manifest.replaced(folder / ASKED, json.dumps(request, ensure_ascii=False))
     return folder
-
-
-def _models(item: Stage) -> list[str]:
-    return [part.key for part in item.inputs if part.work.name in names.MODELS]
 
 
 def _process() -> str:
@@ -229,7 +225,7 @@ def _read(folder: Path) -> BuildStatus:
     stages = {key: (label, work) for key, (label, work) in request["stages"].items()}
     progress_now = {name: now[name] for name in ("running", "failed", "steps", "ended")}
     begun = folder.name, request["started"], request["workers"], stages, request["arguments"]
-    more = {"models": request.get("models", {}), "own": folder.name.startswith(_process())}
+    more = {"inputs": request.get("inputs", {}), "own": folder.name.startswith(_process())}
     return BuildStatus(*begun, **progress_now, alive=alive and now["ended"] is None, **more)
 
 

@@ -239,8 +239,19 @@ def mark_dropped(folder: Path, record: Mapping[str, Any], files: Iterable[str]) 
         record: Its manifest.
         files: Paths within the folder.
     """
+    replaced(folder / RECORD, text_with_dropped(record, files), synced=True)
+
+
+def text_with_dropped(record: Mapping[str, Any], files: Iterable[str]) -> str:
+    """Return the text of a manifest that says which files were dropped.
+
+    Args:
+        record: The manifest.
+        files: Paths within the folder; none: as it was written.
+    """
     kept = {name: value for name, value in record.items() if name != DROPPED}
-    replaced(folder / RECORD, _text({**kept, DROPPED: sorted(files)}), synced=True)
+    gone = sorted(files)
+    return _text({**kept, DROPPED: gone} if gone else kept)
 
 
 def digest(folder: Path) -> str:

@@ -42,4 +42,3 @@ def read(store: Path) -> set[str]:
     with suppress(FileNotFoundError, NotADirectoryError):
         return set(os.listdir(store / FOLDER))
     return set()
-

@@ -15,11 +15,10 @@ are used as long as they are all there.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -42,7 +41,7 @@ def lock_of(folder: Path) -> FileLock:
 
 @contextmanager
 def reading(stages: Iterable[Stage], machine: Runtime) -> Iterator[None]:
-    """Within this context nobody drops files of some stages.
+    """Within this context nobody drops files of some stages, or deletes them.
 
     Args:
         stages: The stages.
@@ -50,11 +49,33 @@ def reading(stages: Iterable[Stage], machine: Runtime) -> Iterator[None]:
     """
     with ExitStack() as held:
         for stage in stages:
-            if stage.work.name in names.MODELS and sys.platform != "win32":  # where every lock is exclusive
+            if sys.platform != "win32":  # where every lock is exclusive
                 file = held.enter_context(_readers(folder_of(stage, machine)).open("a"))
                 with suppress(OSError):  # a file system without locks, where nothing is dropped either
                     process_lock.acquire(file, shared=True, wait=True)
         yield
+
+
+@contextmanager
+def unused(folder: Path) -> Iterator[bool]:
+    """Within this context nobody reads or builds a stage, if that can be had at once.
+
+    Args:
+        folder: The folder of the stage.
+
+    Yields:
+        Whether it is so: False where another process is at it, and where the system has no shared locks.
+    """
+    with ExitStack() as held:
+        try:
+            if sys.platform == "win32":
+                raise OSError
+            held.enter_context(lock_of(folder).acquire(timeout=0))
+            process_lock.acquire(held.enter_context(_readers(folder).open("a")))
+        except (Timeout, OSError):
+            yield False
+            return
+        yield True
 
 
 def drop(folder: Path) -> int:
@@ -66,13 +87,10 @@ def drop(folder: Path) -> int:
     Returns:
         How many bytes are free now; 0 where there were none, or another process reads or builds the stage.
     """
-    if not (folder / manifest.RECORD).is_file() or sys.platform == "win32":
+    if not (folder / manifest.RECORD).is_file():
         return 0
-    with ExitStack() as held:
-        try:
-            held.enter_context(lock_of(folder).acquire(timeout=0))
-            process_lock.acquire(held.enter_context(_readers(folder).open("a")))
-        except (Timeout, OSError):
+    with unused(folder) as is_unused:
+        if not is_unused:
             return 0
         record = manifest.sound(folder)
         files = manifest.weights(record) if record else {}
@@ -179,24 +197,11 @@ def needed_elsewhere(model: Stage, machine: Runtime) -> bool:
         machine: Names the store.
     """
     return any(
-        model.key in models and not manifest.is_whole(machine.store / f"{build.stages[key][0]}-{key}")
+        model.key in inputs and not manifest.is_whole(machine.store / f"{build.stages[key][0]}-{key}")
         for build in build_log.read(machine.store)
         if build.alive and not build.own
-        for key, models in build.models.items()
+        for key, inputs in build.inputs.items()
     )
-
-
-def size(stages: Iterable[Mapping[str, Any]]) -> int:
-    """Return the bytes of the files of stages that are on the disk, by their manifests.
-
-    Args:
-        stages: Manifests.
-    """
-    total = 0
-    for record in stages:
-        gone = set(manifest.dropped(record))
-        total += sum(file["bytes"] for name, file in record["files"].items() if name not in gone)
-    return total
 
 
 def _key(folder: Path) -> str:
