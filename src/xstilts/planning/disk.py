@@ -45,8 +45,9 @@ class Disk:
         if not self.models:
             return ""
         more = "≥ " if self.unknown else ""
+        most, end = ({keep: f"{sums[keep] / GIB:,.1f}" for keep in KEEPS} for sums in (self.peaks, self.left))
         parts = [
-            f"with --keep {keep} {more}{self.peaks[keep] / GIB:,.1f} GiB at a time and {self.left[keep] / GIB:,.1f} at the end"
+            f"with --keep {keep} {more}{most[keep]} GiB at a time and {end[keep]} at the end"
             for keep in KEEPS
             if keep != KEEP_ALL
         ]

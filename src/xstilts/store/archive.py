@@ -27,6 +27,7 @@ from typing import IO, Any
 from xstilts.errors import InputError
 from xstilts.runtime import progress
 from xstilts.store import manifest, upkeep
+from xstilts.store.build import REPLACED
 from xstilts.store.identity import key_of
 from xstilts.store.upkeep import Stored
 from xstilts.store.weights import lock_of, unused
@@ -251,7 +252,7 @@ def _place(folder: Path, target: Path) -> bool:
         if (folder / name).exists():
             manifest.sync(folder / name)
     manifest.sync(folder / manifest.RECORD)
-    replaced = target.with_name(target.name + ".replaced")
+    replaced = target.with_name(target.name + REPLACED)
     if not target.exists():
         with lock_of(target):
             if not target.exists():

@@ -24,7 +24,9 @@ from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
 from xstilts.store.stage import BuildContext, Stage, StageError, StageFunction, folder_of
-from xstilts.store.weights import lock_of, reading
+from xstilts.store.weights import lock_of, reading, unused
+
+PART, REPLACED = ".part", ".replaced"
 
 
 def is_built(stage: Stage, machine: Runtime) -> bool:
@@ -127,6 +129,22 @@ def missing(stages: tuple[Stage, ...], machine: Runtime, contents: bool = True) 
     return list(order.values())
 
 
+def recover(store: Path) -> None:
+    """End what killed processes began: of a model that was being built again, exactly one folder remains.
+
+    Args:
+        store: Folder of the store.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for path in [store / name for name in os.listdir(store) if name.endswith(REPLACED)]:
+            folder = path.with_name(path.name.removesuffix(REPLACED))
+            with unused(folder) as is_unused:
+                if is_unused and folder.exists():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif is_unused and path.exists():
+                    path.rename(folder)  # it lacks weights, and has the record
+
+
 @contextmanager
 def _readable(folder: Path) -> Iterator[None]:
     """Refuse to judge a stage that cannot be read: that may pass, and does not mean that it is damaged."""
@@ -147,7 +165,7 @@ def _keys(store: Path) -> set[str]:
 
 
 def _make(stage: Stage, folder: Path, machine: Runtime) -> None:
-    part, replaced = (folder.with_name(folder.name + suffix) for suffix in (".part", ".replaced"))
+    part, replaced = (folder.with_name(folder.name + suffix) for suffix in (PART, REPLACED))
     try:
         _clear(part, stage.work)
         shutil.rmtree(replaced, ignore_errors=True)

@@ -76,6 +76,7 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "", keep: 
         Unbuilt: Some stages failed; raised when all others are built.
         StageError: The disk is full, a worker process died, or a stage has a function that workers cannot import.
     """
+    build.recover(machine.store)
     todo = build.missing(tuple(stages), machine)
     if todo:
         _require_store(machine)

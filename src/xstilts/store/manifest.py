@@ -104,6 +104,21 @@ def sound(folder: Path) -> dict[str, Any] | None:
         return None
 
 
+def is_manifest(record: Any) -> bool:
+    """Return whether a JSON value has the fields of a manifest that are read everywhere, each of its type.
+
+    Args:
+        record: The value.
+    """
+    try:
+        texts = all(isinstance(record[name], str) for name in ("key", "label", "work"))
+        tables = all(isinstance(record[name], dict) for name in ("arguments", "inputs", "record", "files"))
+        sizes = all(isinstance(file["bytes"], int) for file in record["files"].values())
+        return texts and tables and sizes and isinstance(record["seconds"], int | float)
+    except (KeyError, TypeError, AttributeError):
+        return False
+
+
 def is_whole(folder: Path) -> bool:
     """Return whether a stage's folder is complete; contents are not read, which `damaged_files` does.
 

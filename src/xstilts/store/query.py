@@ -29,12 +29,16 @@ def records(store: Path) -> Iterator[tuple[Path, Record]]:
         store: Folder of the store; one that does not exist has none.
 
     Yields:
-        Folder and manifest, in the order of the folders' names; folders without a readable manifest are left out.
+        Folder and manifest, in the order of the folders' names; folders without a readable manifest, or with something
+        else in its place, are left out.
     """
     for name in sorted(os.listdir(store)) if store.is_dir() else ():
         if FINISHED.search(name):
+            record = None
             with suppress(OSError, ValueError):
-                yield store / name, read(store / name)
+                record = read(store / name)
+            if manifest.is_manifest(record):
+                yield store / name, record  # type: ignore[misc]
 
 
 def by_key(store: Path) -> dict[str, Record]:

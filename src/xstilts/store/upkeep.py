@@ -20,11 +20,12 @@ from typing import Any
 
 from xstilts.errors import InputError
 from xstilts.store import build_log, manifest, pins, query
+from xstilts.store.build import PART, REPLACED
 from xstilts.store.weights import drop, lock_of, unused
 
 DAY = 24 * 3600.0
 DELETED = ".deleted"
-LEFT_BEHIND = (".part", ".replaced", DELETED)  # of builds and deletions that were killed
+LEFT_BEHIND = (PART, REPLACED, DELETED)  # of builds and deletions that were killed
 DAMAGED = ".damaged"
 
 
@@ -78,17 +79,7 @@ def stored(store: Path) -> Iterator[Stored]:
         The stages by the names of their folders; those whose manifest is not one are left out (`damage` has them).
     """
     for folder, record in query.records(store):
-        if _is_manifest(record):
-            yield Stored(folder, record)
-
-
-def _is_manifest(record: Any) -> bool:
-    with suppress(KeyError, TypeError, AttributeError):
-        sizes = [file["bytes"] for file in record["files"].values()]
-        return all(isinstance(record[name], str) for name in ("key", "label", "work")) and all(
-            isinstance(size, int) for size in sizes
-        )
-    return False
+        yield Stored(folder, record)
 
 
 def keys_of_report(report: Mapping[str, Any]) -> set[str]:
@@ -178,7 +169,7 @@ def collectable(store: Path, roots: Collection[str], older_than: float = 0.0, we
         free = [stage for stage in free if stage.weight_bytes]
     left = [] if weights else [path for path in _left_behind(store) if _age(path) >= older_than]
     # Of what is needed, the checkpoint of a training stays, from which it would go on.
-    left = [path for path in left if path.suffix != ".part" or _finished_name(path)[-12:] not in must_stay]
+    left = [path for path in left if path.suffix != PART or _finished_name(path)[-12:] not in must_stay]
     return Collectable(tuple(free), tuple((path, _size(path)) for path in left), weights, len(stages) - len(free))
 
 
@@ -245,7 +236,7 @@ def damage(store: Path, keys: Collection[str] = ()) -> Iterator[tuple[str, list[
         if not query.FINISHED.search(path.name) or (keys and path.name.rpartition("-")[2] not in keys):
             continue
         record = manifest.sound(path)
-        if record is None or not _is_manifest(record):
+        if record is None or not manifest.is_manifest(record):
             yield path.name, [manifest.RECORD], []
             continue
         listed = {manifest.RECORD, *record["files"]}
