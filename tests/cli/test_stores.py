@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from toy_models import WEIGHTS, data, predict, put_machine, score, study, table, train, weights
 
 from plain_store import put

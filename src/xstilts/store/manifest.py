@@ -105,16 +105,16 @@ def sound(folder: Path) -> dict[str, Any] | None:
 
 
 def is_manifest(record: Any) -> bool:
-    """Return whether a JSON value has the fields of a manifest that are read everywhere, each of its type.
+    """Return whether a JSON value can be a manifest: it names a stage, and what it has is of the right types.
 
     Args:
         record: The value.
     """
     try:
         texts = all(isinstance(record[name], str) for name in ("key", "label", "work"))
-        tables = all(isinstance(record[name], dict) for name in ("arguments", "inputs", "record", "files"))
-        sizes = all(isinstance(file["bytes"], int) for file in record["files"].values())
-        return texts and tables and sizes and isinstance(record["seconds"], int | float)
+        tables = all(isinstance(record.get(name, {}), dict) for name in ("arguments", "inputs", "record", "files"))
+        sizes = tables and all(isinstance(file["bytes"], int) for file in record.get("files", {}).values())
+        return texts and sizes and isinstance(record.get("seconds", 0.0), int | float)
     except (KeyError, TypeError, AttributeError):
         return False
 

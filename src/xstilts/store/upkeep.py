@@ -79,7 +79,8 @@ def stored(store: Path) -> Iterator[Stored]:
         The stages by the names of their folders; those whose manifest is not one are left out (`damage` has them).
     """
     for folder, record in query.records(store):
-        yield Stored(folder, record)
+        if "files" in record:
+            yield Stored(folder, record)
 
 
 def keys_of_report(report: Mapping[str, Any]) -> set[str]:
