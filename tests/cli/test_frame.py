@@ -53,7 +53,7 @@ def test_every_verb_has_the_shared_options_a_panel_and_examples_that_can_be_pars
     options = [option for parameter in command.params for option in parameter.opts]
     assert len(options) == len(set(options))
     assert {"--json", "--quiet", "-q", "--verbose", "-v", "--config"} <= set(options)
-    assert verb.startswith("sandbox ") or command.rich_help_panel in cli.PANELS
+    assert verb.startswith(("sandbox ", "store ")) or command.rich_help_panel in cli.PANELS
     assert 1 <= len(command.examples) <= 3
     for example in command.examples:
         program, *words = shlex.split(example)

@@ -49,7 +49,7 @@ def place(built: Path, tmp_path: Path) -> Path:
 
 def said(call: Call, *words: str) -> Any:
     code, out, err = call("store", *words, "--json")
-    assert err == ""
+    assert "error" not in err
     return code, json.loads(out)
 
 
@@ -71,10 +71,11 @@ def test_list_size_and_pin(place: Path, call: Call) -> None:
     store = str(place / "store")
     model = folder_of(train("middle", data("middle")), put_machine(place))
     assert said(call, "pin", model.name, "--store", store)[1] == {"pinned": [model.name[-12:]]}
-    code, listed = said(call, "list", "train", "--store", store)
+    code, listed = said(call, "list", "--store", store)
     assert code == 0
+    assert len(listed["stages"]) == len(study())
     assert [row["folder"] for row in listed["stages"] if row["pinned"]] == [model.name]
-    assert {row["stage"] for row in listed["stages"]} == {"train"}
+    assert {row["stage"] for row in listed["stages"]} == {"read", "train", "predict", "score"}
     assert all(row["bytes"] > 0 and row["dropped_bytes"] == 0 for row in listed["stages"])
     _, sizes = said(call, "size", "--store", store)
     assert sizes["stages"]["train"]["stages"] == 5

@@ -131,8 +131,8 @@ def _contents(stage: Stored, weights: bool) -> tuple[bytes, list[str]]:
         )
     gone = {name for name in manifest.dropped(stage.record) if not (stage.folder / name).exists()}
     gone |= set() if weights else manifest.weights(stage.record).keys()
-    text = manifest.text_with_dropped(stage.record, gone)
-    return text.encode(), [name for name in stage.record["files"] if name not in gone]
+    record = manifest.with_dropped((stage.folder / manifest.RECORD).read_bytes(), gone)
+    return record, [name for name in stage.record["files"] if name not in gone]
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

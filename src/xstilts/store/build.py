@@ -213,10 +213,13 @@ def source_digest(work: StageFunction) -> str:
 
 def _clear(part: Path, work: StageFunction) -> None:
     """Remove what a killed call left, but for the files that the stage continues from."""
-    if not part.exists() or work.resumes is True:
+    if not part.exists():
         return
     if not work.resumes:
         shutil.rmtree(part)
+        return
+    manifest.sweep(part)
+    if work.resumes is True:
         return
     kept = {path for pattern in work.resumes for path in part.glob(pattern)}
     for path in part.rglob("*"):

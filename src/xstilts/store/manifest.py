@@ -27,10 +27,11 @@ from xstilts.store import names
 RECORD = names.MANIFEST_FILE
 DIGEST = "manifest_sha256"  # of the manifest without it and without what was dropped since
 DROPPED = "dropped"
+END = b"\n}\n"
 LARGE = 2**20  # bytes of a model's file other than weights, from which it can be dropped
 LIBRARIES = ("xstilts", "torch", "transformers", "tokenizers", "numpy")
 
-_checked: dict[str, tuple[tuple[int, ...], str]] = {}  # by path: which file it was, and its digest
+_checked: dict[tuple[int, ...], str] = {}  # digests of files that this process has read or written, by `_identity`
 
 
 def write(folder: Path, facts: dict[str, Any]) -> None:
@@ -46,13 +47,12 @@ def write(folder: Path, facts: dict[str, Any]) -> None:
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     files = {name: _described(folder / name) for name in names if name != RECORD}
     record = {**facts, "libraries": versions(), "process_peak_memory_mib": peak_memory_mib(), "files": files}
-    text = _text({**record, DIGEST: _digest_of_text(_text(record))})
-    (folder / RECORD).write_text(text, encoding="utf-8")
+    text = (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()
+    (folder / RECORD).write_bytes(_with_field(text, DIGEST, _digest_of(text)))
     for name in (*files, RECORD):
         sync(folder / name)
     sync(folder)
-    for name, file in files.items():
-        _checked[str(folder / name)] = _identity(folder / name), file["sha256"]
+    _checked.update({_identity(folder / name): file["sha256"] for name, file in files.items()})
 
 
 def sweep(folder: Path) -> None:
@@ -96,10 +96,11 @@ def sound(folder: Path) -> dict[str, Any] | None:
         OSError: It cannot be read, for a reason that may pass: nothing is known of the stage then.
     """
     try:
-        record = read(folder)
-        files = record["files"].items()
-        usable = all(isinstance(file["bytes"], int) and isinstance(file["sha256"], str) for _, file in files)
-        return record if usable and _is_unchanged(record) else None
+        data = (folder / RECORD).read_bytes()
+        record: dict[str, Any] = json.loads(data.decode())
+        files = record["files"].values()
+        usable = all(isinstance(file["bytes"], int) and isinstance(file["sha256"], str) for file in files)
+        return record if usable and _is_unchanged(data, record) else None
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -169,9 +170,10 @@ def damaged_files(folder: Path) -> list[str]:
     Returns:
         Their paths within the folder; dropped files are not among them.
     """
-    record = read(folder)
+    data = (folder / RECORD).read_bytes()
+    record = json.loads(data.decode())
     gone = set(dropped(record))
-    changed = [] if _is_unchanged(record) else [RECORD]
+    changed = [] if _is_unchanged(data, record) else [RECORD]
     return changed + [
         name
         for name, file in record["files"].items()
@@ -183,7 +185,7 @@ def damaged_files(folder: Path) -> list[str]:
 def changed_files(folder: Path, record: Mapping[str, Any], names: Iterable[str] | None = None) -> list[str]:
     """Return the files of a stage that have another content than recorded; missing ones are not among them.
 
-    A file is read once in a process: as long as it is the same one, by its place, size and times, its digest is kept.
+    A file is read once in a process: as long as it is the same one, by its inode, size and time, its digest is kept.
 
     Args:
         folder: Folder of the stage.
@@ -198,12 +200,11 @@ def changed_files(folder: Path, record: Mapping[str, Any], names: Iterable[str] 
         path, file = folder / name, record["files"][name]
         try:
             now = _identity(path)
-            known = _checked.get(str(path))
-            if known is None or known[0] != now:
-                known = _checked[str(path)] = now, sha256(path)
+            if now not in _checked:
+                _checked[now] = sha256(path)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        if known[1] != file["sha256"]:
+        if _checked[now] != file["sha256"]:
             changed.append(name)
     return changed
 
@@ -246,27 +247,25 @@ def refuse_dropped(model: Path) -> None:
         )
 
 
-def mark_dropped(folder: Path, record: Mapping[str, Any], files: Iterable[str]) -> None:
+def mark_dropped(folder: Path, files: Iterable[str]) -> None:
     """Say in the manifest that files were dropped, before they are deleted.
 
     Args:
         folder: Folder of the stage.
-        record: Its manifest.
         files: Paths within the folder.
     """
-    replaced(folder / RECORD, text_with_dropped(record, files), synced=True)
+    replaced(folder / RECORD, with_dropped((folder / RECORD).read_bytes(), files).decode(), synced=True)
 
 
-def text_with_dropped(record: Mapping[str, Any], files: Iterable[str]) -> str:
-    """Return the text of a manifest that says which files were dropped.
+def with_dropped(data: bytes, files: Iterable[str]) -> bytes:
+    """Return a manifest that says which files were dropped.
 
     Args:
-        record: The manifest.
+        data: The content of `stage.json`.
         files: Paths within the folder; none: as it was written.
     """
-    kept = {name: value for name, value in record.items() if name != DROPPED}
     gone = sorted(files)
-    return _text({**kept, DROPPED: gone} if gone else kept)
+    return _with_field(_undropped(data), DROPPED, gone) if gone else _undropped(data)
 
 
 def digest(folder: Path) -> str:
@@ -275,28 +274,34 @@ def digest(folder: Path) -> str:
     Args:
         folder: Folder of the stage.
     """
-    data = (folder / RECORD).read_bytes()
-    if f'"{DROPPED}"'.encode() in data:
-        record = json.loads(data)
-        if record.pop(DROPPED, None) is not None:
-            return _digest_of_text(_text(record))
+    return _digest_of(_undropped((folder / RECORD).read_bytes()))
+
+
+def _with_field(data: bytes, name: str, value: Any) -> bytes:
+    """Return a manifest with one field more, the last one."""
+    return data.removesuffix(END) + f',\n "{name}": {json.dumps(value, ensure_ascii=False)}'.encode() + END
+
+
+def _before_field(data: bytes, name: str) -> bytes:
+    """Return a manifest as it was before a field was added; unchanged without the field.
+
+    No text in it has this line: line ends within texts are escaped.
+    """
+    place = data.rfind(f',\n "{name}": '.encode())
+    return data if place < 0 else data[:place] + END
+
+
+def _undropped(data: bytes) -> bytes:
+    return _before_field(data, DROPPED)
+
+
+def _digest_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _text(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-
-
-def _digest_of_text(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _is_unchanged(record: Mapping[str, Any]) -> bool:
+def _is_unchanged(data: bytes, record: Mapping[str, Any]) -> bool:
     """Return whether a manifest has the digest that it says; those of earlier versions say none."""
-    if DIGEST not in record:
-        return True
-    rest = {name: value for name, value in record.items() if name not in (DIGEST, DROPPED)}
-    return bool(_digest_of_text(_text(rest)) == record[DIGEST])
+    return DIGEST not in record or bool(_digest_of(_before_field(data, DIGEST)) == record[DIGEST])
 
 
 def _size(path: Path) -> int | None:

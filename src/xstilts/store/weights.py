@@ -99,7 +99,7 @@ def drop(folder: Path) -> int:
             return 0  # of a damaged stage nothing is deleted
         # First said, then done: whenever the process is killed, what is gone is known to have been dropped.
         if set(manifest.dropped(record)) != files.keys():
-            manifest.mark_dropped(folder, record, files)
+            manifest.mark_dropped(folder, files)
         for name in there:
             (folder / name).unlink(missing_ok=True)
         return sum(there.values())

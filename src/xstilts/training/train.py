@@ -53,7 +53,7 @@ from xstilts.training.frozen_layer_cache import NOTHING, FrozenLayerCache, cache
 from xstilts.training.optimizer import learning_rate, make_optimizer, suited
 from xstilts.training.optimizer import prepare as prepare_weights
 from xstilts.training.recipe import CONTINUED, ONE_WAY, Recipe
-from xstilts.training.snapshots import SUFFIX, Snapshots
+from xstilts.training.snapshots import Snapshots
 from xstilts.training.step import Stepper
 from xstilts.training.training_set import DEV_EXAMPLES, EncodedTrainingSet, TrainingSet, encode_training_set
 
@@ -125,7 +125,7 @@ class State:
     name=names.TRAIN,
     version=3,
     label=_label,
-    resumes=(names.CHECKPOINT_FILE, f"{names.SNAPSHOTS_FOLDER}/*{SUFFIX}"),
+    resumes=(names.CHECKPOINT_FILE, f"{names.SNAPSHOTS_FOLDER}/**/*"),
     memory=_memory,
     renamed={"training_sets": "lessons"},
 )
