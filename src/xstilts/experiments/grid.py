@@ -352,7 +352,7 @@ def build_by_setting(
     grids: Sequence[Grid],
     machine: Runtime,
     build: Callable[..., int],
-    whole: Callable[[], Sequence[Stage]],
+    study: Callable[[], Sequence[Stage]],
 ) -> int:
     """Build one setting on one target after the other, so that weights can be dropped while trainings may be repeated.
 
@@ -363,7 +363,7 @@ def build_by_setting(
         grids: The grids.
         machine: Where and how to build, and what is kept.
         build: Builds stages; as `keep` it takes those of which the models keep their weights until they are made.
-        whole: Returns all stages of the study, as the trainings in the store decide them.
+        study: Returns all stages of the study, as the trainings in the store decide them.
 
     Returns:
         How many stages were built.
@@ -375,7 +375,7 @@ def build_by_setting(
             (part,), trained = settle((part,), machine, build)
             built += trained
             try:
-                built += build(part.stages(machine), machine, keep=whole())
+                built += build(part.stages(machine), machine, keep=study())
             except Unbuilt as error:
                 built += error.built
     return built

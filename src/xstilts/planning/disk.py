@@ -51,8 +51,8 @@ class Disk:
             for keep in KEEPS
             if keep != KEEP_ALL
         ]
-        whole = f"{more}{self.peaks[KEEP_ALL] / GIB:,.1f} GiB"
-        return f"weights of {counted(self.models, 'model')} to be made: {whole}; {'; '.join(parts)}"
+        everything = f"{more}{self.peaks[KEEP_ALL] / GIB:,.1f} GiB"
+        return f"weights of {counted(self.models, 'model')} to be made: {everything}; {'; '.join(parts)}"
 
     def to_json(self) -> dict[str, object]:
         """Return all of it as JSON."""

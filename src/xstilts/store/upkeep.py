@@ -206,14 +206,14 @@ def delete(plan: Collectable) -> int:
 
 def _left_behind(store: Path) -> list[Path]:
     """Return the folders of killed builds and deletions and the damaged ones, of stages that no process builds now."""
-    found = []
+    folders = []
     for path in sorted(store.iterdir()):
         name = _finished_name(path)
         if name != path.name and path.is_dir() and query.FINISHED.search(name):
             with unused(path.with_name(name)) as is_unused:
                 if is_unused:
-                    found.append(path)
-    return found
+                    folders.append(path)
+    return folders
 
 
 def _finished_name(path: Path) -> str:
