@@ -27,6 +27,7 @@ from xstilts.store.stage import BuildContext, Stage, StageError, StageFunction, 
 from xstilts.store.weights import lock_of, reading, unused
 
 PART, REPLACED = ".part", ".replaced"
+TRIES = 10  # how often inputs are built again that another process drops or that are damaged meanwhile
 
 
 def is_built(stage: Stage, machine: Runtime) -> bool:
@@ -56,10 +57,13 @@ def build(stage: Stage, machine: Runtime) -> Path:
         The folder of the result, with all of its files.
 
     Raises:
-        StageError: The disk is full. What the stage's function raises passes through; finished stages stay.
+        StageError: The disk is full, or inputs are damaged again and again. What the stage's function raises passes
+            through; finished stages stay.
     """
     folder = folder_of(stage, machine)
-    while not is_usable(folder):
+    for _ in range(TRIES):
+        if is_usable(folder):
+            return folder
         for input_stage in stage.inputs:
             build(input_stage, machine)
         # Nobody drops files of the inputs from here on; what was dropped before is built again.
@@ -67,7 +71,11 @@ def build(stage: Stage, machine: Runtime) -> Path:
             # Asked again under the lock: another process may have finished the stage while this one waited.
             if not is_usable(folder) and all(is_usable(folder_of(part, machine)) for part in stage.inputs):
                 _make(stage, folder, machine)
-    return folder
+                return folder
+    raise StageError(
+        f"the inputs of {folder.name} are damaged or deleted as soon as they are built: look at the disk of "
+        f"{machine.store}, and at what else deletes files there"
+    )
 
 
 def is_usable(folder: Path) -> bool:
@@ -180,13 +188,19 @@ def _make(stage: Stage, folder: Path, machine: Runtime) -> None:
         part.rename(folder)
         manifest.sync(folder.parent)
         shutil.rmtree(replaced, ignore_errors=True)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except Exception as error:
+        if not _is_full(error):
             raise
         raise StageError(
             f"no space left in {machine.store} while building {folder.name}: "
             "free some and run again, what is finished stays"
         ) from error
+
+
+def _is_full(error: Exception) -> bool:
+    """Return whether an error is that of a full disk, as Python or a library in another language says it."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or any(f"(os error {code})" in str(error) for code in (errno.ENOSPC, errno.EDQUOT))
 
 
 def _facts(stage: Stage, context: BuildContext, started: float) -> dict[str, Any]:
