@@ -145,6 +145,20 @@ class Grid:
         phases = (phase for run in self.all_runs(data) for phase in run.shared_phases())
         return {phase.stage: self.retries - len(phase.tries) for phase in phases if phase.role != names.PRETRAINING}
 
+    def tries(self, data: Splits | Path | None = None) -> list[Stage]:
+        """Return the trainings that ended no better than chance and were repeated.
+
+        Args:
+            data: Data folder, or splits, that the runs read.
+        """
+        if not self.retries:
+            return []
+        return list(
+            dict.fromkeys(
+                stage for run in self.all_runs(data) for phase in run.shared_phases() for stage in phase.tries
+            )
+        )
+
     def resolved(self, machine: Runtime) -> Grid:
         """Return the grid with those trainings in `collapsed` that the store says to have ended no better than chance.
 
@@ -335,7 +349,8 @@ def build(grids: Sequence[Grid], machine: Runtime) -> tuple[tuple[Grid, ...], in
         grids, trained = settle(grids, machine, local_executor.build_all)
         built += trained
         stages = _behind_tables(grids, machine)
-    return tuple(grids), built + local_executor.build_all(stages, machine, first=names.READ, keep=stages)
+    keep = _with_tries(stages, grids, machine)
+    return tuple(grids), built + local_executor.build_all(stages, machine, first=names.READ, keep=keep)
 
 
 def _behind_tables(grids: Sequence[Grid], machine: Runtime) -> list[Stage]:
@@ -345,7 +360,12 @@ def _behind_tables(grids: Sequence[Grid], machine: Runtime) -> list[Stage]:
 
 
 def _resolved(grids: Sequence[Grid], machine: Runtime) -> list[Stage]:
-    return _behind_tables([grid.resolved(machine) for grid in grids], machine)
+    grids = [grid.resolved(machine) for grid in grids]
+    return _with_tries(_behind_tables(grids, machine), grids, machine)
+
+
+def _with_tries(stages: Sequence[Stage], grids: Sequence[Grid], machine: Runtime) -> list[Stage]:
+    return [*stages, *(stage for grid in grids for stage in grid.tries(machine.data))]
 
 
 def build_by_setting(

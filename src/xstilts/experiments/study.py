@@ -354,10 +354,15 @@ def build(study: Study, machine: Runtime) -> int:
     tried = _try(study, machine)
     grids = [arm.grid for arm in tuned(study, machine).arms]
     if study.retries and machine.keep != KEEP_ALL:
-        tried += build_by_setting(grids, machine, _build_with_inputs, lambda: resolved(study, machine).stages(machine))
+        tried += build_by_setting(grids, machine, _build_with_inputs, lambda: _kept(resolved(study, machine), machine))
     _, trained = settle(grids, machine, _build_with_inputs)
-    stages = resolved(study, machine).stages(machine)
-    return tried + trained + _build(stages, machine, stages)
+    study = resolved(study, machine)
+    return tried + trained + _build(study.stages(machine), machine, _kept(study, machine))
+
+
+def _kept(study: Study, machine: Runtime) -> list[Stage]:
+    """Return all stages of a resolved study, those that were repeated included."""
+    return [*study.stages(machine), *(stage for arm in study.arms for stage in arm.planned().grid.tries(machine.data))]
 
 
 def _build_with_inputs(stages: Sequence[Stage], machine: Runtime, keep: Sequence[Stage] = ()) -> int:
