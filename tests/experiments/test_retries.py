@@ -309,9 +309,11 @@ def test_weights_are_dropped_while_trainings_are_repeated(
     assert studies.build(STUDY, lean) == len(gone)
     assert most[-1] == 0
     assert most == sorted(most, reverse=True)
-    assert studies.table(STUDY, lean).rows == studies.table(STUDY, machine).rows or [
-        replace(row, examples=Path()) for row in studies.table(STUDY, lean).rows
-    ] == [replace(row, examples=Path()) for row in studies.table(STUDY, machine).rows]
+    read, expected = (
+        [(row.keys, row.score, row.repeated, row.seeds_used) for row in studies.table(STUDY, one).rows]
+        for one in (lean, machine)
+    )
+    assert read == expected
 
 
 def told(machine: Runtime, out: Path) -> dict[str, Any]:
