@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_models import WEIGHTS, data, predict, put_machine, score, study, table, train, weights
 
 from plain_store import put
+from toy_models import WEIGHTS, data, predict, put_machine, score, study, table, train, weights
 from xstilts.errors import InputError
 from xstilts.store import archive, manifest, upkeep
 from xstilts.store.build import build, missing

@@ -258,7 +258,7 @@ def rewritten(stage: Stage, machine: Runtime, collapsed: bool) -> None:
     """Let the record of a training say whether it collapsed."""
     path = folder_of(stage, machine) / "stage.json"
     record = json.loads(path.read_text())
-    del record[manifest.DIGEST]  # as a manifest of an earlier version, of which no change is seen
+    record.pop(manifest.DIGEST, None)  # as a manifest of an earlier version, of which no change is seen
     for task in record["record"]["dev"].values():
         task["collapsed"] = collapsed
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")

@@ -161,7 +161,7 @@ def read(file: Path, store: Path) -> Imported:
         if earlier == scratch or time.time() - earlier.stat().st_mtime > upkeep.DAY:
             shutil.rmtree(earlier, ignore_errors=True)
     scratch.mkdir(parents=True)
-    new, there = [], []
+    new, there = list[str](), list[str]()
     try:
         with tarfile.open(file) as archive:
             listed = _list(archive, file)

@@ -233,7 +233,7 @@ def _clear(part: Path, work: StageFunction) -> None:
         shutil.rmtree(part)
         return
     manifest.sweep(part)
-    if work.resumes is True:
+    if isinstance(work.resumes, bool):
         return
     kept = {path for pattern in work.resumes for path in part.glob(pattern)}
     for path in part.rglob("*"):

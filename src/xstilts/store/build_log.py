@@ -225,8 +225,13 @@ def _read(folder: Path) -> BuildStatus:
     stages = {key: (label, work) for key, (label, work) in request["stages"].items()}
     progress_now = {name: now[name] for name in ("running", "failed", "steps", "ended")}
     begun = folder.name, request["started"], request["workers"], stages, request["arguments"]
-    more = {"inputs": request.get("inputs", {}), "own": folder.name.startswith(_process())}
-    return BuildStatus(*begun, **progress_now, alive=alive and now["ended"] is None, **more)
+    return BuildStatus(
+        *begun,
+        **progress_now,
+        alive=alive and now["ended"] is None,
+        inputs=request.get("inputs", {}),
+        own=folder.name.startswith(_process()),
+    )
 
 
 def _alive(folder: Path) -> bool:
