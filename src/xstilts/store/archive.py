@@ -212,8 +212,8 @@ def _unpack(archive: tarfile.TarFile, file: Path, folder: Path, files: dict[str,
         member = archive.next()
         name = member.name.removeprefix(f"{folder.name}/") if member else ""
         if member is None or name not in files or not member.isreg() or member.name == name:
-            what = f"{member.name} instead" if member else "its end"
-            raise InputError(f"{file}: files of {folder.name} are missing, there is {what}: take another copy")
+            instead = f"{member.name} instead" if member else "its end"
+            raise InputError(f"{file}: files of {folder.name} are missing, there is {instead}: take another copy")
         path, facts, total = folder / name, files[name], hashlib.sha256()
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = _stream(archive, member)
