@@ -81,7 +81,8 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
     grid = experiment.grid(recipes.recipes(), machine)
     with progress.shown():
         grid = (feasible(grid, machine) if experiment.suite else grid).resolved(machine)
-        stages = with_inputs(grid.stages(machine))
+        stages = grid.stages(machine)
+        stages = list(dict.fromkeys([*stages, *with_inputs(stages)]))  # in the order in which they are built
     preflight.check(stages, machine)
     missing = build.missing(tuple(stages), machine)
     screen, counts = console(), _counts(stages, missing)

@@ -10,7 +10,7 @@ import typer
 
 from xstilts.cli.app import VerbWithoutRecord, store
 from xstilts.cli.options import DataFolder, Scale, Store, StudyEncoder, TaskFolders
-from xstilts.runtime.text import counted
+from xstilts.runtime.text import bytes_text, counted
 
 Keys = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY…]", help="Beginnings of keys, or names of folders; default: all.")
@@ -45,8 +45,8 @@ def list_(
     # Plain lines: a table of thousands of rows takes seconds to draw.
     lines = []
     for row in rows:
-        more = f"  (and {shown(row['dropped_bytes'])} dropped)" if row["dropped_bytes"] else ""
-        lines.append(f"{shown(row['bytes']):>10}  {row['folder']}{more}{'  pinned' if row['pinned'] else ''}")
+        more = f"  (and {bytes_text(row['dropped_bytes'])} dropped)" if row["dropped_bytes"] else ""
+        lines.append(f"{bytes_text(row['bytes']):>10}  {row['folder']}{more}{'  pinned' if row['pinned'] else ''}")
     screen.out("\n".join([*lines, f"{counted(len(rows), 'stage')} in {store}"]), highlight=False)
     result({"stages": rows})
 
@@ -68,13 +68,15 @@ def size(store: Store = Path("work")) -> None:
         counts[name] += 1
     table = Table("", "stages", "bytes", "of them weights", "dropped")
     for name, count in sorted(counts.items()):
-        table.add_row(name, f"{count:,}", shown(sizes[name]), shown(weights[name]), shown(dropped[name]))
+        table.add_row(name, f"{count:,}", bytes_text(sizes[name]), bytes_text(weights[name]), bytes_text(dropped[name]))
     caches, left = (upkeep.caches(store), upkeep.left_behind(store)) if store.is_dir() else ({}, {})
     for name, number in caches.items():
-        table.add_row(name, "", shown(number), "", "")
-    table.add_row("left behind, damaged", f"{len(left):,}", shown(sum(left.values())), "", "")
+        table.add_row(name, "", bytes_text(number), "", "")
+    table.add_row("left behind, damaged", f"{len(left):,}", bytes_text(sum(left.values())), "", "")
     total = sizes.total() + sum(caches.values()) + sum(left.values())
-    table.add_row("all", f"{counts.total():,}", shown(total), shown(weights.total()), shown(dropped.total()))
+    table.add_row(
+        "all", f"{counts.total():,}", bytes_text(total), bytes_text(weights.total()), bytes_text(dropped.total())
+    )
     console().print(table)
     by_stage = {
         name: {"stages": counts[name], "bytes": sizes[name], "weights": weights[name], "dropped": dropped[name]}
@@ -135,14 +137,17 @@ def gc(
     plan = upkeep.collectable(store, roots, older_than, weights)
     screen = console()
     lines = [
-        f"{shown(stage.weight_bytes if weights else stage.bytes):>10}  {stage.folder.name}" for stage in plan.stages
+        f"{bytes_text(stage.weight_bytes if weights else stage.bytes):>10}  {stage.folder.name}"
+        for stage in plan.stages
     ]
-    lines += [f"{shown(number):>10}  {path.name}" for path, number in plan.left]
+    lines += [f"{bytes_text(number):>10}  {path.name}" for path, number in plan.left]
     what = "weights" if weights else "stages"
     verb = "were" if delete else "would be"
     freed = upkeep.delete(plan) if delete else plan.bytes
     screen.out(
-        "\n".join([*lines, f"{len(plan.stages)} {what} and {len(plan.left)} leftovers {verb} deleted: {shown(freed)}"]),
+        "\n".join(
+            [*lines, f"{len(plan.stages)} {what} and {len(plan.left)} leftovers {verb} deleted: {bytes_text(freed)}"]
+        ),
         highlight=False,
     )
     screen.out(f"{counted(plan.kept, 'stage')} kept", highlight=False)
@@ -175,7 +180,7 @@ def export(
     with progress.shown():
         stages = archives.write(archive, store, keys, weights)
     number = archive.stat().st_size
-    console().print(f"{counted(len(stages), 'stage')} in {archive}, {shown(number)}", highlight=False)
+    console().print(f"{counted(len(stages), 'stage')} in {archive}, {bytes_text(number)}", highlight=False)
     result({"archive": archive, "stages": [stage.folder.name for stage in stages], "bytes": number})
 
 
@@ -225,19 +230,6 @@ def verify(key: Keys = None, store: Store = Path("work")) -> None:
         screen.print("what needs a damaged stage builds it again by itself", highlight=False)
     result({"stages": checked, "damaged": damaged, "unlisted": unlisted})
     raise typer.Exit(bool(damaged))
-
-
-def shown(number: float) -> str:
-    """Return a number of bytes in a unit that suits it.
-
-    >>> shown(999), shown(1536), shown(3 * 2**30)
-    ('999 B', '1.5 KiB', '3.0 GiB')
-    """
-    for unit in ("B", "KiB", "MiB"):
-        if number < 1024:
-            return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:,.1f} GiB"
 
 
 def _keys_of_report(folder: Path) -> set[str]:

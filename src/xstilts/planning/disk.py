@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from xstilts.models.configs import config_before
 from xstilts.models.families import FAMILIES
 from xstilts.runtime.machine import KEEP_ALL, KEEPS, Runtime
-from xstilts.runtime.text import counted
+from xstilts.runtime.text import bytes_text, counted
 from xstilts.store import names
 from xstilts.store.stage import Stage
 from xstilts.store.weights import droppable
 from xstilts.training import memory
-from xstilts.training.memory import GIB
 
 BYTES = 4  # of a weight on disk
 
@@ -45,13 +44,13 @@ class Disk:
         if not self.models:
             return ""
         more = "≥ " if self.unknown else ""
-        most, end = ({keep: f"{sums[keep] / GIB:,.1f}" for keep in KEEPS} for sums in (self.peaks, self.left))
+        most, end = ({keep: bytes_text(sums[keep]) for keep in KEEPS} for sums in (self.peaks, self.left))
         parts = [
-            f"with --keep {keep} {more}{most[keep]} GiB at a time and {end[keep]} at the end"
+            f"with --keep {keep} {more}{most[keep]} at a time and {end[keep]} at the end"
             for keep in KEEPS
             if keep != KEEP_ALL
         ]
-        everything = f"{more}{self.peaks[KEEP_ALL] / GIB:,.1f} GiB"
+        everything = f"{more}{most[KEEP_ALL]}"
         return f"weights of {counted(self.models, 'model')} to be made: {everything}; {'; '.join(parts)}"
 
     def to_json(self) -> dict[str, object]:

@@ -24,7 +24,7 @@ from xstilts.errors import InputError
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime, available_memory_bytes, busy, let_threads_sleep, usable_cores
 from xstilts.runtime.progress import Event
-from xstilts.runtime.text import counted
+from xstilts.runtime.text import bytes_text, counted
 from xstilts.store import build, build_log, names
 from xstilts.store.build_log import BuildLog
 from xstilts.store.identity import SORTED, canonical
@@ -99,7 +99,7 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "", keep: 
                 failed = _Side(part, machine, note, done, dropping).run()
     dropping.sweep()  # what another build held
     if dropping.freed:
-        progress.note(f"weights that nothing needs any more were dropped: {dropping.freed / 2**30:.1f} GiB")
+        progress.note(f"weights that nothing needs any more were dropped: {bytes_text(dropping.freed)}")
     if failed:
         reasons = [(item.label, error) for item in todo if (error := failed.get(item.key))]
         alike: dict[str, list[str]] = {}  # one row of a user's file may fail the training, development and test split
