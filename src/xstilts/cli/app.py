@@ -308,4 +308,6 @@ def xstilts(
     """Intermediate-task training for zero-shot cross-lingual transfer."""
 
 
+store = App(no_args_is_help=True, help="Finished stages: list them, free disk space, keep, copy and check them.")
+app.add_typer(store, name="store", rich_help_panel="Store")
 app.add_typer(sandbox, name="sandbox", rich_help_panel="Run")

@@ -308,7 +308,7 @@ def stage_json(record: Json) -> Json:
         "seconds": record["seconds"] if record["record"].get("cost") else None,
         "inputs": list(record["inputs"]),
         "files": {name: file["sha256"] for name, file in record["files"].items() if not name.startswith("model/")},
-        "record": manifest.sha256(record["folder"] / manifest.RECORD),
+        "record": manifest.digest(record["folder"]),
     }
 
 

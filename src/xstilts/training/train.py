@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.signals import Interrupted, deferred
+from xstilts.runtime.text import counted
 from xstilts.store import names
 from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training import batch_schedule, memory
@@ -60,6 +61,7 @@ CHECKPOINT = names.CHECKPOINT_FILE
 MODEL = names.MODEL_FOLDER
 HEADS = "heads.safetensors"
 HISTORY = names.HISTORY_FILE
+LOWER = "lower learning_rate or raise warmup_steps"
 
 
 def _label(
@@ -119,7 +121,14 @@ class State:
     cost: ledger.Spent = field(default_factory=ledger.nothing)
 
 
-@stage(name=names.TRAIN, version=3, label=_label, resumes=True, memory=_memory, renamed={"training_sets": "lessons"})
+@stage(
+    name=names.TRAIN,
+    version=3,
+    label=_label,
+    resumes=(names.CHECKPOINT_FILE, f"{names.SNAPSHOTS_FOLDER}/**/*"),
+    memory=_memory,
+    renamed={"training_sets": "lessons"},
+)
 def train(
     context: BuildContext,
     encoder: Encoder | Stage,
@@ -144,7 +153,8 @@ def train(
         head_seed: Another seed of new heads (and adapters), for runs whose weights are averaged; None: `seed`.
 
     Raises:
-        InputError: A training set is empty, the loss is not finite, or a selection has no development data.
+        InputError: A training set is empty, the loss, the weights or a development score are not finite, or a selection
+            has no development data.
         Interrupted: A signal came; the checkpoint was written before.
     """
     machine = suited(context.machine, recipe)
@@ -189,7 +199,7 @@ def train(
         steps = enumerate(batch_schedule.schedule(scheduled, total, recipe.batch_size, recipe.sampling, seed))
         optimizer = make_optimizer(network, recipe)
         checkpoint = Checkpoint(context.folder / CHECKPOINT, network, optimizer)
-        state = State(**checkpoint.load())
+        state = State(**checkpoint.load([item.name for item in fields(State)]))
         if state.step:
             progress.note(f"{context.folder.stem}: continuing from step {state.step} of {total}")
 
@@ -229,9 +239,11 @@ def train(
         # End with the best weights (without a selection: the last), and measure them. Rows that do not occur decay as
         # they would have, had they been there.
         checkpoint.restore_best()
+        _refuse_infinite(network, state.step)
         state.undecayed = _undecayed(network, recipe, state.best_step or state.step, total)
         dev = evaluate_on_dev(network, sets, tokenizer, machine, recipe.dev_examples)
         seen = evaluate_on_seen(network, sets, tokenizer, machine)
+        _refuse_infinite_scores({**dev, **seen}, state.step)
         matrix *= state.undecayed
 
     context.record["cost"] = ledger.ledger(state.cost, network, machine)
@@ -367,7 +379,23 @@ def _log(state: State, loss: Tensor, taken: list[EncodedTrainingSet], total: int
     detail = f"loss {value:.3f}  {speed:,.0f} tokens/s  {time_left} left"
     progress.step(context.folder.stem, state.step, total, detail)
     if not math.isfinite(value):
-        raise InputError(f"the loss became {value} at step {state.step}: lower learning_rate or raise warmup_steps")
+        raise InputError(f"the loss became {value} at step {state.step}: {LOWER}")
+
+
+def _refuse_infinite(network: Network, step: int) -> None:
+    """Refuse trained weights that are NaN or infinite: the losses of the last steps need not show them."""
+    wrong = [name for name, value in network.named_parameters() if not torch.isfinite(value).all()]
+    if wrong:
+        raise InputError(
+            f"{counted(len(wrong), 'tensor')} of the weights, the first of them {wrong[0]}, are NaN or infinite after "
+            f"step {step}: {LOWER}"
+        )
+
+
+def _refuse_infinite_scores(scores: Mapping[str, Any], step: int) -> None:
+    for task, score in scores.items():
+        if not math.isfinite(score["score"]):
+            raise InputError(f"the development score of '{task}' is {score['score']} at step {step}: {LOWER}")
 
 
 def _select(state: State, stepper: Stepper, checkpoint: Checkpoint) -> None:
@@ -379,6 +407,7 @@ def _select(state: State, stepper: Stepper, checkpoint: Checkpoint) -> None:
     )
     if not scores:
         raise InputError("a selection needs a training set with development data: give selection=none")
+    _refuse_infinite_scores(scores, state.step)
     score = sum(task["score"] for task in scores.values()) / len(scores)
     state.history.append({"step": state.step, "dev": {name: task["score"] for name, task in scores.items()}})
     state.looks_since_best += 1
