@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_works import bibtex, records
 
 from xstilts.errors import InputError
-from xstilts.evidence.evaluation import evaluate, golden
+from xstilts.evidence.evaluation import evaluate, golden, statements
 from xstilts.evidence.evaluation.part import intervals
 from xstilts.evidence.evaluation.ranking_metrics import least_off_topic_share, ndcg, off_topic_share, recall
 
@@ -82,6 +82,28 @@ def test_a_report_has_every_method_and_says_what_it_rests_on(made: tuple[Path, P
     text = (tmp_path / "out/evaluation.md").read_text(encoding="utf-8")
     assert text.count("| ours |") == 2
     assert json.loads((tmp_path / "out/evaluation.json").read_text(encoding="utf-8"))["works"] == 60
+
+
+def test_statements_are_a_part_of_their_own(made: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, corpus = made
+    evaluate.show(evaluate.evaluate(folder, corpus, evaluate.Settings(tmp_path / "cache")), tmp_path / "without")
+    works = [row for row in map(json.loads, (folder / golden.WORKS).read_text().splitlines()) if row["grade"]]
+    seen = {"kind": "finding", "bears": True, "stance": "more/better", "subject": "copper", "compared_with": "-"}
+    sentence = {"question": "Q1", "sentence": "Copper improves fjords.", **seen}
+    write(folder, golden.STATEMENTS, [{**sentence, "key": work["key"]} for work in works])
+    one, other = works[0]["key"], works[1]["key"]
+    pair = {"key_a": one, "sentence_a": "Copper helps.", "key_b": other, "sentence_b": "Copper harms."}
+    write(folder, golden.PAIRS, [{**pair, "relation": "apparent conflict"}])
+    settings = evaluate.Settings(tmp_path / "cache", parts=(statements.NAME,))
+    report = evaluate.evaluate(folder, corpus, settings)
+    (row,) = report["parts"][statements.NAME]["rows"]
+    assert set(statements.MEASURES) <= set(row)
+    assert math.isnan(row["finding recall"])  # no abstract holds the judged sentence
+    assert row["stance stated"] == 1.0 == row["stance right, of stated"]
+    assert row["apparent conflicts called real"] <= 1
+    text = "\n".join(evaluate.markdown(report))
+    assert all(f"| {name} |" in text for name in statements.MEASURES)
+    assert "Short (words): finding recall is undefined; wanted is at least 0.6." in text
 
 
 @pytest.mark.parametrize(

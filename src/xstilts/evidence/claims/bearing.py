@@ -143,6 +143,8 @@ def feature_table(
     Returns:
         A row per finding.
     """
+    if not candidates:
+        return []
     terms = phrases(question)
     columns = dict(
         zip(

@@ -14,8 +14,8 @@ from typing import Any
 
 from xstilts.errors import InputError
 from xstilts.evidence.evaluation import golden as golden_sets
-from xstilts.evidence.evaluation import retrieval
-from xstilts.evidence.evaluation.part import Inputs, Part
+from xstilts.evidence.evaluation import retrieval, statements
+from xstilts.evidence.evaluation.part import ALL, Inputs, Part
 from xstilts.evidence.retrieval.corpus_files import open_corpus
 from xstilts.evidence.retrieval.sentence_encoder import SentenceEncoder
 from xstilts.evidence.retrieval.source_search import INDEXES, VECTORS
@@ -23,7 +23,7 @@ from xstilts.runtime.console import console, json_value
 from xstilts.runtime.tables import number, table
 
 # In the order of the report. A new part is a module with a function `measure`.
-PARTS: Mapping[str, Part] = {retrieval.NAME: retrieval.measure}
+PARTS: Mapping[str, Part] = {retrieval.NAME: retrieval.measure, statements.NAME: statements.measure}
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,9 @@ def markdown(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _part(name: str, part: Mapping[str, Any]) -> Iterator[str]:
+    if {row["question"] for row in part["rows"]} == {ALL}:
+        yield from _whole(name, part)
+        return
     labels = {measure["key"]: measure["label"] for measure in part["measures"]}
     means = [[method, *map(_interval, figures.values())] for method, figures in part["overall"].items()]
     rows = [[row["question"], row["method"], *(number(row[key], 3) for key in labels)] for row in part["rows"]]
@@ -107,6 +110,17 @@ def _part(name: str, part: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", f"Means over questions, with 95 % intervals by bootstrap over questions. {about}.", "")
     yield table("", ("question", "method", *labels.values()), rows).to_markdown()
     yield ""
+    yield from (f"- {note}" for note in part["notes"])
+
+
+def _whole(name: str, part: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a part that is measured on all questions at once: a row for each measure."""
+    methods = {row["method"]: row for row in part["rows"]}
+    rows = [
+        [measure["label"], *(number(row[measure["key"]], 3) for row in methods.values()), measure["about"]]
+        for measure in part["measures"]
+    ]
+    yield from ("", f"## {name.capitalize()}", "", table("", ("measure", *methods, "of"), rows).to_markdown(), "")
     yield from (f"- {note}" for note in part["notes"])
 
 

@@ -130,15 +130,11 @@ def bearing_measures(
     counts: Counter[str] = Counter()
     for name in texts:
         others = [other for other in answered if other != name and findings[other]]
-        fitted = fit_weights([(tables[other], [item.label for item in findings[other]]) for other in others])
         candidates = [item.candidate for item in findings[name]]
-        shown = [
-            item
-            for item, bearing in zip(
-                findings[name], bearings(texts[name], candidates, similarity, {mode: fitted}), strict=True
-            )
-            if bearing.bears
-        ]
+        rows = [(tables[other], [item.label for item in findings[other]]) for other in others]
+        # One question alone is judged by the model that is shipped.
+        judged = bearings(texts[name], candidates, similarity, {mode: fit_weights(rows)} if rows else None)
+        shown = [item for item, bearing in zip(findings[name], judged, strict=True) if bearing.bears]
         if name not in answered:
             counts["unanswerable"] += 1
             counts["said so"] += not answerable(texts[name], candidates)

@@ -17,6 +17,7 @@ from xstilts.evidence.retrieval.sentence_encoder import SentenceEncoder
 from xstilts.evidence.retrieval.work_index import WorkIndex
 
 RESAMPLES, LEVEL, SEED = 2000, 0.95, 0
+ALL = "all"  # the question of rows that are measured on all questions at once
 
 
 @dataclass(frozen=True)
