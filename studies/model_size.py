@@ -186,7 +186,7 @@ def _limits(scale: str) -> tuple[str, ...]:
             "unless another encoder was given. Encoders that were cut off stand in for smaller ones, which were "
             "trained at their size and are better: this shows growth with depth in one encoder, and not what public "
             "encoders of other sizes gain.",
-            "Each training sees a thousand examples, and targets are measured on 80 test examples of each language.",
+            "Each training sees 600 examples, and targets are measured on 80 test examples of each language.",
         )
     return (
         f"{alike} All encoders train adapters alone, as all weights of the largest do not fit beside their optimizer.",
