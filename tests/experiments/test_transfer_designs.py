@@ -248,6 +248,19 @@ def test_the_growth_of_a_mean_is_the_slope_of_means() -> None:
     assert both.of(ResultsTable(rows)).estimate.value == pytest.approx(2.0)
 
 
+def test_an_encoder_has_one_size_whatever_heads_its_targets_have() -> None:
+    rows = tuple(
+        Result(f"e{at}", name, target, "sw", 1, 40.0 + at, (f"{name}{target}{at}",), size=1e8 * 2**at + head)
+        for at in range(3)
+        for target, head in (("udpos", 6000), ("uner", 2000))
+        for name in ("baseline", "ccg")
+    )
+    table = ResultsTable(rows)
+    assert table.sizes() == {f"e{at}": 1e8 * 2**at + 2000 for at in range(3)}
+    made = GainBySize(Gain("ccg", "udpos")).made(table, {})
+    assert [row[:2] for row in made["rows"]] == [[f"e{at}", 10**8 * 2**at + 2000] for at in range(3)]
+
+
 # Multilingual mixes.
 
 

@@ -671,11 +671,10 @@ def by_encoder(table: ResultsTable, measure: Callable[[str], Measured]) -> dict[
     Raises:
         Missing: There are fewer than two different sizes, or a size is not known.
     """
-    measured = {}
-    for encoder in sorted({row.encoder for row in table.rows}):
-        sizes = {row.size for row in table.rows if row.encoder == encoder}
+    measured, sizes = {}, table.sizes()
+    for encoder in sorted(sizes):
         try:
-            measured[encoder] = (min(sizes), measure(encoder))
+            measured[encoder] = (sizes[encoder], measure(encoder))
         except Missing:
             continue
     if len({size for size, _ in measured.values()}) < 2 or any(math.isnan(size) for size, _ in measured.values()):

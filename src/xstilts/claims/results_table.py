@@ -128,6 +128,13 @@ class ResultsTable:
         rows = (row for row in self.rows if all(getattr(row, column) == value for column, value in conditions.items()))
         return replace(self, rows=tuple(rows))
 
+    def sizes(self) -> dict[str, float]:
+        """Return the size of each encoder: the smallest of its rows, whose networks have heads of several sizes."""
+        sizes: dict[str, float] = {}
+        for row in self.rows:
+            sizes[row.encoder] = min(row.size, sizes.get(row.encoder, math.inf))
+        return sizes
+
     def only(self, column: str) -> str:
         """Return the value that a column has in all rows.
 

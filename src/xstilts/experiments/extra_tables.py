@@ -194,7 +194,7 @@ class GainBySize:
         """
         gain = self.gain
         level = Level(gain.over, gain.target, gain.languages, recipe=gain.over_recipe or gain.recipe, layer=gain.layer)
-        sizes = sorted({(row.size, row.encoder) for row in table.rows})
+        sizes = sorted((size, name) for name, size in table.sizes().items())
         return {
             "title": f"Gain of {gain.intermediate} on {gain.target} by size",
             "columns": [
@@ -270,8 +270,9 @@ def _scores(parts: Sequence[Array], metric: Callable[[Array, Array], Array]) -> 
 def _arms(table: ResultsTable) -> Iterable[list[Result]]:
     """Return the rows of each encoder and recipe, one a seed, the smallest encoder first."""
     arms: dict[tuple[float, str, str], dict[int, Result]] = {}
+    sizes = table.sizes()
     for row in table.rows:
-        arms.setdefault((row.size, row.encoder, row.recipe), {}).setdefault(row.seed, row)
+        arms.setdefault((sizes[row.encoder], row.encoder, row.recipe), {}).setdefault(row.seed, row)
     return [list(arms[arm].values()) for arm in sorted(arms)]
 
 

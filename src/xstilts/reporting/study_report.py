@@ -573,7 +573,7 @@ def scalings(claims: Iterable[Claim], table: ResultsTable) -> Iterator[Json]:
             continue
         try:
             fit = measure.of(table).estimate
-            sizes = {row.encoder: row.size for row in table.rows}
+            sizes = table.sizes()
             values = {name: measure.at(table, name).estimate.value for name in distinct(sizes)}
         except Missing:
             continue
@@ -672,10 +672,10 @@ def _tasks_selected(choice: DevSelectedTask, table: ResultsTable) -> Json:
 def _settings(table: ResultsTable, records: Records) -> Json:
     languages = sorted({row.language for row in table.rows})
     encoders, targets = {row.encoder: row for row in table.rows}, {row.target: row for row in table.rows}
-    learned = _training_languages(table)
+    learned, sizes = _training_languages(table), table.sizes()
     return {
         "encoders": [
-            {"name": name, "parameters": row.parameters, "without_embeddings": row.size, **_shape(row, records)}
+            {"name": name, "parameters": row.parameters, "without_embeddings": sizes[name], **_shape(row, records)}
             for name, row in encoders.items()
         ],
         "recipes": distinct(row.recipe for row in table.rows),
