@@ -17,6 +17,7 @@ from xstilts.claims.results_table import Result, ResultsTable
 from xstilts.data.examples import ClassificationExample
 from xstilts.errors import InputError
 from xstilts.experiments import study as studies
+from xstilts.experiments.extra_tables import GainBySize
 from xstilts.experiments.run import repeats_training_data
 from xstilts.experiments.study import SCALES, DevSelectedTask, Study
 from xstilts.models.configs import config_of
