@@ -135,6 +135,8 @@ class Runtime:
             more computation.
         compiled: Let torch compile the layers, which takes a minute at the first step.
         memory_gib: Device memory in GiB that a plan assumes (`memory_fit`); 0: that of the present device.
+        processes: Processes that compute one training together, each on a GPU of its own (`training.processes`).
+        shard: Divide weights, gradients and optimizer states among these processes instead of having them in each.
 
     Raises:
         InputError: A choice is unknown, or a number is out of range or of another type.
@@ -155,6 +157,8 @@ class Runtime:
     recompute: bool = False
     compiled: bool = False
     memory_gib: float = 0.0
+    processes: int = 1
+    shard: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.store, Path) or not (self.data is None or isinstance(self.data, Path)):
@@ -168,7 +172,7 @@ class Runtime:
             raise InputError(f"precision '{self.precision}' is not supported: {remedy if fp16 else known}")
         if self.packing not in ("auto", "on", "off"):
             raise InputError(f"unknown packing '{self.packing}': give auto, on or off")
-        for name, least in {"max_tokens_per_pass": 0, "workers": 0, "threads": 0}.items():
+        for name, least in {"max_tokens_per_pass": 0, "workers": 0, "threads": 0, "processes": 1}.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{name} must be a whole number of {least} or more, not {value!r}")
@@ -176,9 +180,18 @@ class Runtime:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
                 raise InputError(f"{name} must be a number of 0 or more, not {value!r}")
-        for name in ("allow_unexpected_data", "recompute", "compiled"):
+        for name in ("allow_unexpected_data", "recompute", "compiled", "shard"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if self.processes > 1 and self.workers > 1:
+            raise InputError(
+                f"{self.workers} workers would each train with {self.processes} processes: give workers, which build "
+                "stages side by side, or processes, which share a training"
+            )
+        if self.shard and self.processes == 1:
+            raise InputError("sharding divides weights among processes: give --processes 2 or more")
+        if self.shard and self.compiled:
+            raise InputError("sharded weights are not supported by compiled layers: leave out --compile or --shard")
 
     def torch_device(self) -> torch.device:
         """Return the device, the fastest one for "auto", and set the number of torch's threads.

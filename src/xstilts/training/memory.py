@@ -172,16 +172,19 @@ def shape_of(recipe: Recipe, format: str, micro_tokens: int, network: Network) -
     return Shape(most, length, round(masked_lm.SHARE * most * length) if task.language_model else 0)
 
 
-def max_tokens_per_pass(network: Network, recipe: Recipe, heads: Mapping[str, str], machine: Runtime) -> int:
+def max_tokens_per_pass(
+    network: Network, recipe: Recipe, heads: Mapping[str, str], machine: Runtime, shards: int = 1
+) -> int:
     """Return the most tokens of a pass: as the machine says, or on a GPU as many as fit beside weights and states.
 
     A first estimate: where memory runs out all the same, passes become smaller (`step.Stepper`).
 
     Args:
-        network: On its device, ready to be trained.
+        network: Ready to be trained; its weights, or this process's part of them, are on the device.
         recipe: Batch size, maximum length and optimizer.
         heads: The task format of each head by name.
         machine: Device, arithmetic and limits.
+        shards: Among how many processes gradients and states are divided.
 
     Returns:
         Tokens, padding included.
@@ -190,7 +193,7 @@ def max_tokens_per_pass(network: Network, recipe: Recipe, heads: Mapping[str, st
     if machine.max_tokens_per_pass or device.type != "cuda":
         return machine.most_tokens()
     rest = bytes_of(network, recipe)
-    free = ROOM[device.type] * torch.cuda.mem_get_info(device)[0] - rest.gradient - rest.state
+    free = ROOM[device.type] * torch.cuda.mem_get_info(device)[0] - (rest.gradient + rest.state) / shards
     format = Device(device.type, machine.arithmetic_precision())
     return _most(network, recipe, heads, Setting(format, machine.most_tokens(), machine.recompute), free)
 
