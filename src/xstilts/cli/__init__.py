@@ -5,6 +5,7 @@ Exit codes: 0 success, 1 something could not be built, 2 a wrong option or input
 
 from __future__ import annotations
 
+import os
 import sys
 
 from xstilts.cli.app import PANELS, PLAN_STUDY, app
@@ -35,7 +36,12 @@ def main() -> None:
     machine.let_threads_sleep()  # before torch is imported
     signals.raised()
     try:
-        app()
+        if machine.launched() > 1 and os.environ.get("RANK") != "0":
+            from xstilts.training import processes
+
+            processes.follow_launched()
+        else:
+            app()
     except InputError as error:
         _fail(str(error), 2)
     except (StageError, OSError) as error:

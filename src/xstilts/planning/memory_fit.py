@@ -2,7 +2,7 @@
 
 For a training that does not fit there is the first remedy that makes it fit, in a fixed order: first those that leave
 the result as it is, then lighter optimizers, then fewer trained weights. A remedy that an encoder does not support is
-skipped.
+skipped. Beside it stands among how many GPUs it fits as it is, with weights, gradients and states divided.
 
     for line in lines(grid.stages(machine), machine):
         print(line)
@@ -25,12 +25,13 @@ from xstilts.models.families import FAMILIES
 from xstilts.runtime.machine import Runtime, main_memory_bytes
 from xstilts.store import names
 from xstilts.store.stage import Stage, lineage
-from xstilts.training.memory import GIB, ROOM, Memory, Setting, estimate, floor
+from xstilts.training.memory import GIB, ROOM, Memory, Setting, estimate, estimate_sharded, floor
 from xstilts.training.memory import UNKNOWN_LABELS as LABELS
 from xstilts.training.recipe import Recipe, changed
 from xstilts.training.training_set import TrainingSet
 
 FEW = 4096
+GPUS = (2, 3, 4, 6, 8, 16, 32, 64)  # among which weights may be divided; above 8 there are several computers
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,25 @@ class Way:
         return " ".join(
             [*words, *["--recompute"] * self.recompute, *[f"--max-tokens-per-pass {FEW}"] * self.few_tokens],
         )
+
+
+@dataclass(frozen=True)
+class Shards:
+    """How a training fits that is sharded.
+
+    Attributes:
+        gpus: Among how many GPUs.
+        memory: What each of them needs.
+        way: Settings with which it does; they do not change the result.
+    """
+
+    gpus: int
+    memory: Memory
+    way: Way
+
+    def options(self) -> str:
+        """Return the options of the command line that choose it."""
+        return " ".join(filter(None, (f"--processes {self.gpus} --shard", self.way.options())))
 
 
 ALONE_AND_WITH = ((False, False), (True, False), (False, True), (True, True))  # few tokens, recomputed activations
@@ -175,6 +195,40 @@ def remedy(
     return None
 
 
+def sharded(
+    config: Any, recipe: Recipe, formats: tuple[tuple[str, int], ...], setting: Setting, most: int
+) -> Shards | None:
+    """Return the fewest GPUs among which a training fits as it is; None where that are too many.
+
+    Args:
+        config: Configuration of the encoder.
+        recipe: The hyperparameters.
+        formats: Task format and number of labels of each training set.
+        setting: How the machine trains.
+        most: Memory of each GPU in bytes.
+
+    Returns:
+        The number of GPUs, what each needs, and settings with which it fits; those as given where these are enough.
+    """
+    if setting.device.type != "cuda":
+        return None
+    ways = [Way(few_tokens=few, recompute=recompute) for few, recompute in ALONE_AND_WITH]
+    for gpus in GPUS:
+        for way in ways:
+            tokens = min(FEW, setting.micro_tokens) if way.few_tokens else setting.micro_tokens
+            other = Setting(setting.device, tokens, way.recompute or setting.recompute)
+            try:
+                memory = max(
+                    (_estimate(config, recipe, format, labels, other, gpus) for format, labels in formats),
+                    key=lambda memory: memory.total,
+                )
+            except InputError:  # an optimizer that cannot be divided
+                return None
+            if fits(memory, most, setting.device):
+                return Shards(gpus, memory, way)
+    return None
+
+
 def fits(memory: Memory, most: int, device: Device) -> bool:
     """Return whether a training fits the memory of a device.
 
@@ -213,12 +267,15 @@ def needed(config: Any, recipe: Recipe, formats: tuple[tuple[str, int], ...], se
 KNOWN: dict[tuple[Any, ...], Memory] = {}  # what was estimated in this process
 
 
-def _estimate(config: Any, recipe: Recipe, format: str, labels: int, setting: Setting | None) -> Memory:
-    """Return the memory of a training; without a setting what it needs before its first pass."""
-    identity = config.to_json_string(), recipe, format, labels, setting
+def _estimate(config: Any, recipe: Recipe, format: str, labels: int, setting: Setting | None, gpus: int = 1) -> Memory:
+    """Return the memory of a training on each GPU; without a setting what it needs before its first pass."""
+    identity = config.to_json_string(), recipe, format, labels, setting, gpus
     if identity not in KNOWN:
         arguments = config, recipe, format, labels
-        KNOWN[identity] = estimate(*arguments, setting) if setting else floor(*arguments)
+        if setting and gpus > 1:
+            KNOWN[identity] = estimate_sharded(*arguments, setting, gpus)
+        else:
+            KNOWN[identity] = estimate(*arguments, setting) if setting else floor(*arguments)
     return KNOWN[identity]
 
 
@@ -234,8 +291,25 @@ def _needs(
     if fits(memory, most, setting.device):
         return f"{need}: fits in {device}"
     way = remedy(config, recipe, formats, setting, most)
-    advice = f"try {way.options()}" if way else "no option of the command line would make it fit"
-    return f"{need}: does not fit in {device}; {advice}"
+    shards = sharded(config, recipe, formats, setting, most)
+    return f"{need}: does not fit in {device}; {advice(way.options() if way else '', shards)}"
+
+
+def advice(remedy: str, shards: Shards | None) -> str:
+    """Say how a training that does not fit would fit.
+
+    Args:
+        remedy: Options with which it fits on one GPU; "" for none.
+        shards: Among how many GPUs it fits as it is, if any.
+
+    Returns:
+        Words for the end of a line.
+    """
+    several = (
+        shards and f"sharded over {shards.gpus} GPUs ({shards.memory.total / GIB:,.1f} GiB each): {shards.options()}"
+    )
+    alone = remedy and f"try {remedy}"
+    return "; ".join(filter(None, (alone, several))) or "no option of the command line would make it fit"
 
 
 def describe(memory: Memory) -> str:

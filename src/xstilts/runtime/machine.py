@@ -237,6 +237,11 @@ class Runtime:
         return torch.autocast(self.torch_device().type, dtype=torch.bfloat16) if halved else nullcontext()
 
 
+def launched(processes: int = 1) -> int:
+    """Return how many processes `torchrun` has started, of which this is one; without it the given number."""
+    return int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else processes
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -15,8 +15,8 @@ where a batch takes several passes. Temporary buffers of operations and fragment
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -33,8 +33,9 @@ from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach, attach_dual_encoder
 from xstilts.models.network import Network, embedding_parameters
 from xstilts.runtime.machine import GPU_TOKENS, Runtime
-from xstilts.training.optimizer import bytes_of, halves, prepare
+from xstilts.training.optimizer import Bytes, bytes_of, halves, prepare
 from xstilts.training.recipe import ONE_WAY, Recipe
+from xstilts.training.sharding import require_divisible, undivided
 
 GIB = 2**30
 ROOM = {"cuda": 0.95, "cpu": 0.75}  # the share that tensors may take; the rest is for kernels, and lost between them
@@ -107,6 +108,53 @@ def estimate(
     saved = ActivationMemory.of(network, "head", device, times)
     shape = shape_of(recipe, format, setting.micro_tokens, network)
     return _counted(network, times, recipe, saved.bytes(shape, setting.recompute))
+
+
+def estimate_sharded(
+    config: Any, recipe: Recipe, format: str, labels: int, setting: Setting, processes: int, rows: int | None = None
+) -> Memory:
+    """Estimate what each process of a sharded training needs (`training.sharding`).
+
+    That is its share of what is divided; what lies whole; and what is gathered at once: the matrices outside layers
+    with their gradient, those of the largest layer and of the next one, and the gradient of one.
+
+    Args:
+        config: The encoder's configuration.
+        recipe: Batch size, maximum length, trainable part and optimizer.
+        format: The task format of the training set.
+        labels: The number of labels of its head, where that has labels.
+        setting: Device, tokens of a pass, recomputation.
+        processes: How many there are.
+        rows: Embedding rows that occur in the data (`models.embedding_pruning`); None: all.
+
+    Returns:
+        Bytes by purpose of one process, and the number of parameters of all.
+
+    Raises:
+        InputError: The recipe's optimizer cannot be sharded.
+    """
+    require_divisible(recipe)
+    network, times = _network(config, recipe, format, labels, rows)
+    alone = estimate(config, recipe, format, labels, setting, rows)
+    whole = undivided(network)
+    layers = [{id(parameter) for parameter in layer.parameters()} for layer in network.layer_modules]
+    inside = set[int]().union(*layers)
+
+    def counted(only: Callable[[nn.Parameter], bool], times: tuple[int, ...] = ()) -> Bytes:
+        return bytes_of(network, recipe, times, lambda parameter: parameter not in whole and only(parameter))
+
+    divided = counted(lambda parameter: True, times)
+    outside = counted(lambda parameter: id(parameter) not in inside)
+    parts = [counted(lambda parameter, ids=ids: id(parameter) in ids) for ids in layers]  # type: ignore[misc]
+    saved = 1 - 1 / processes
+    return replace(
+        alone,
+        weights=int(alone.weights - divided.weight * saved + outside.weight + 2 * max(part.weight for part in parts)),
+        gradients=int(
+            alone.gradients - divided.gradient * saved + outside.gradient + max(part.gradient for part in parts)
+        ),
+        states=int(alone.states - divided.state * saved),
+    )
 
 
 def floor(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None = None) -> Memory:

@@ -157,13 +157,19 @@ def bytes_per_parameter(name: str) -> Bytes:
     return Bytes(width, width, states[name.partition(":")[0]])
 
 
-def bytes_of(network: Network, recipe: Recipe, times: Sequence[int] = ()) -> Bytes:
+def bytes_of(
+    network: Network,
+    recipe: Recipe,
+    times: Sequence[int] = (),
+    only: Callable[[torch.nn.Parameter], bool] = lambda parameter: True,
+) -> Bytes:
     """Count the bytes of a network in training, exactly but for a step count per tensor.
 
     Args:
         network: On any device, "meta" too; frozen as it will be trained. Embedding rows count as they are there.
         recipe: Gives the optimizer.
         times: How many layers each layer stands for (`cost.thinning`); none: itself alone.
+        only: Which parameters are counted.
 
     Returns:
         Bytes of weights, gradients and states.
@@ -171,6 +177,8 @@ def bytes_of(network: Network, recipe: Recipe, times: Sequence[int] = ()) -> Byt
     halved = {id(parameter) for parameter in _halved(network, recipe)}
     weight = gradient = state = 0
     for parameter, count in thinning.counted_parameters(network, times):
+        if not only(parameter):
+            continue
         dtype = torch.bfloat16 if id(parameter) in halved else torch.float32
         weight += count * parameter.numel() * dtype.itemsize
         if parameter.requires_grad:

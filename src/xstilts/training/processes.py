@@ -38,7 +38,7 @@ from torch import Tensor
 
 from xstilts.errors import InputError
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Runtime, usable_cores
+from xstilts.runtime.machine import Runtime, launched, usable_cores
 from xstilts.runtime.signals import Interrupted
 from xstilts.store.stage import BuildContext, StageError, StageFunction
 
@@ -150,11 +150,6 @@ def together(context: BuildContext, work: StageFunction, arguments: dict[str, An
     else:
         with _assembled(context.machine).training(context, work, arguments) as group:
             yield group
-
-
-def launched() -> int:
-    """Return how many processes `torchrun` has started, of which this is one; 1 without it."""
-    return int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else 1
 
 
 def follow_launched() -> bool:

@@ -5,8 +5,8 @@
 the processes by rows. Before a layer computes, its rows are gathered; its gradients are added and divided again as soon
 as they are there. Vectors, heads and adapters, which are small, lie whole in every process.
 
-Optimizers and checkpoints see a divided matrix as the rows that lie here, an ordinary tensor; what a checkpoint holds is
-whole, so that another number of processes goes on from it.
+Optimizers and checkpoints see a divided matrix as the rows that lie here, an ordinary tensor; what a checkpoint holds
+is whole, so that another number of processes goes on from it.
 
     layout = lay_out(network, group, machine, recipe)
     optimizer = make_optimizer(network, recipe, layout.trained, layout.divided())
@@ -51,12 +51,17 @@ def lay_out(network: Network, group: Group, machine: Runtime, recipe: Recipe) ->
     if group.count == 1 or not machine.shard:
         network.to(machine.torch_device())
         return Whole(network, group)
+    require_divisible(recipe)
+    return Sharded(network, group, machine.torch_device(), halves(recipe.optimizer))
+
+
+def require_divisible(recipe: Recipe) -> None:
+    """Raise InputError where a recipe's optimizer has states that cannot be divided by rows."""
     if recipe.optimizer.startswith("adamw8"):
         raise InputError(
             f"optimizer={recipe.optimizer} has a scale for 256 numbers of a matrix, which sharding would cut: give "
             "adamw, adamw:bf16 or adafactor, or train without --shard"
         )
-    return Sharded(network, group, machine.torch_device(), halves(recipe.optimizer))
 
 
 class Whole:
@@ -148,6 +153,15 @@ def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
         yield bucket
 
 
+def undivided(network: Network) -> set[nn.Parameter]:
+    """Return the parameters that lie whole in every process of a sharded training: vectors, heads and adapters."""
+    return {
+        parameter
+        for name, parameter in network.named_parameters()
+        if not name.startswith("backbone.") or parameter.dim() < 2 or lora.is_adapter(name)
+    }
+
+
 class Sharded(Whole):
     """A copy of a network whose encoder's matrices are divided by rows (FSDP2)."""
 
@@ -159,11 +173,7 @@ class Sharded(Whole):
 
         self.original = network
         running = copy.deepcopy(network)
-        kept = {
-            parameter
-            for name, parameter in running.named_parameters()
-            if not name.startswith("backbone.") or parameter.dim() < 2 or lora.is_adapter(name)
-        }
+        kept = undivided(running)
         for parameter in kept:
             parameter.data = parameter.data.to(device)
         mesh = init_device_mesh(device.type, (group.count,))
