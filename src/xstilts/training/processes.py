@@ -26,7 +26,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count as counting
 from pathlib import Path
@@ -164,6 +164,12 @@ def follow_launched() -> bool:
     return True
 
 
+def dismiss_launched() -> None:
+    """In the first process that `torchrun` started, tell the others that no training follows, if any did."""
+    if launched() > 1 and os.environ["RANK"] == "0":
+        (_team or _Team(launched(), _rendezvous(True), [])).end()
+
+
 # The first process
 
 
@@ -184,10 +190,6 @@ class _Team:
     others: list[Any]
     trainings: int = 0
     broken: bool = False
-    local: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.local = bool(self.others)
 
     @contextmanager
     def training(self, context: BuildContext, work: StageFunction, arguments: dict[str, Any]) -> Iterator[Group]:
@@ -197,8 +199,9 @@ class _Team:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             path.write_bytes(_sendable(work, arguments, context))
-            self._await_ready()
+            self._await("ready", number)
             self.store.set(f"call{number}", str(path.resolve()))
+            self._await(f"read{number}.", number)
             with _joined(self.store, number, 0, self.count, 0, context.machine) as group:
                 yield group
         except (InputError, Interrupted):
@@ -206,7 +209,7 @@ class _Team:
         except BaseException as error:
             self.broken = True
             # Where another process failed first, this one only sees the end of a connection.
-            cause = self._cause(number) if isinstance(error, RuntimeError) else ""
+            cause = self._cause(number) if isinstance(error, RuntimeError) and not isinstance(error, StageError) else ""
             self.end()
             if cause:
                 raise StageError(f"{cause}. What is finished stays: run again to go on") from error
@@ -226,17 +229,18 @@ class _Team:
         """Whether all processes that this one has started are there."""
         return not self.broken and all(process.is_alive() for process in self.others)
 
-    def _await_ready(self) -> None:
-        """Wait until the others have started; StageError where one cannot."""
-        keys = [f"ready{rank}" for rank in range(1, self.count)]
+    def _await(self, key: str, number: int) -> None:
+        """Wait until all others have said something; StageError where one cannot."""
+        keys = [f"{key}{rank}" for rank in range(1, self.count)]
         until = time.monotonic() + READY_SECONDS
         while not self.store.check(keys):
             if not all(process.is_alive() for process in self.others) or time.monotonic() > until:
                 raise StageError(
-                    "a process of the training did not start; a script that uses several processes must start under "
+                    self._cause(number)
+                    or "a process of the training did not start; a script that uses several processes must start under "
                     "`if __name__ == '__main__':`"
                 )
-            time.sleep(0.02)
+            time.sleep(0.01)
 
     def _cause(self, number: int) -> str:
         for _ in range(20):  # what failed there may be seen here before its message is
@@ -329,15 +333,16 @@ def _follow(store: dist.Store, rank: int, count: int, place: int) -> None:
     for number in counting():
         if not (path := _next(store, f"call{number}")):
             return
-        work, arguments, machine, folder = pickle.loads(Path(path).read_bytes())
         try:
+            work, arguments, machine, folder = pickle.loads(Path(path).read_bytes())
+            store.set(f"read{number}.{rank}", "")
             with (
                 tempfile.TemporaryDirectory(prefix="xstilts-") as own,
                 _joined(store, number, rank, count, place, machine, folder) as _called,
             ):
                 work.function(BuildContext(Path(own), machine), **arguments)
-        except (InputError, Interrupted):
-            pass  # the first process has raised it too
+        except (InputError, Interrupted) as error:
+            store.set(f"failed{number}.{rank}", str(error))  # the first process nearly always raises it too
         except BaseException as error:
             store.set(f"failed{number}.{rank}", f"{type(error).__name__}: {error}")
             # At once: the first process waits for this one, and sees by the closed connection that it is gone.

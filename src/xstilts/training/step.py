@@ -180,7 +180,8 @@ class Stepper:
                 if self.group.count > 1:  # others may be waiting for this one within the pass
                     raise InputError(
                         f"memory ran out in one of {self.group.count} processes, in passes of "
-                        f"{self.max_tokens_per_pass} tokens: give a smaller --max-tokens-per-pass, --recompute or --shard"
+                        f"{self.max_tokens_per_pass} tokens: give a smaller --max-tokens-per-pass, --recompute or "
+                        "--shard"
                     ) from None
                 if self.max_tokens_per_pass <= FEWEST_TOKENS:
                     raise
