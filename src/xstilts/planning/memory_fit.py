@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from xstilts.cost.activation_memory import Device
@@ -25,7 +26,7 @@ from xstilts.models.families import FAMILIES
 from xstilts.runtime.machine import Runtime, main_memory_bytes
 from xstilts.store import names
 from xstilts.store.stage import Stage, lineage
-from xstilts.training.memory import GIB, ROOM, Memory, Setting, estimate, estimate_sharded, floor
+from xstilts.training.memory import GIB, ROOM, Memory, Setting, division, estimate, floor
 from xstilts.training.memory import UNKNOWN_LABELS as LABELS
 from xstilts.training.recipe import Recipe, changed
 from xstilts.training.training_set import TrainingSet
@@ -213,19 +214,20 @@ def sharded(
     if setting.device.type != "cuda":
         return None
     ways = [Way(few_tokens=few, recompute=recompute) for few, recompute in ALONE_AND_WITH]
-    for gpus in GPUS:
-        for way in ways:
-            tokens = min(FEW, setting.micro_tokens) if way.few_tokens else setting.micro_tokens
-            other = Setting(setting.device, tokens, way.recompute or setting.recompute)
-            try:
-                memory = max(
-                    (_estimate(config, recipe, format, labels, other, gpus) for format, labels in formats),
-                    key=lambda memory: memory.total,
-                )
-            except InputError:  # an optimizer that cannot be divided
-                return None
-            if fits(memory, most, setting.device):
-                return Shards(gpus, memory, way)
+    try:
+        divisions = [division(config, recipe, format, labels) for format, labels in formats]
+    except InputError:  # an optimizer that cannot be divided, or no such part to train
+        return None
+    for gpus, way in product(GPUS, ways):
+        tokens = min(FEW, setting.micro_tokens) if way.few_tokens else setting.micro_tokens
+        other = Setting(setting.device, tokens, way.recompute or setting.recompute)
+        shares = (
+            divided.share(_estimate(config, recipe, format, labels, other), gpus)
+            for divided, (format, labels) in zip(divisions, formats, strict=True)
+        )
+        memory = max(shares, key=lambda memory: memory.total)
+        if fits(memory, most, setting.device):
+            return Shards(gpus, memory, way)
     return None
 
 
@@ -267,15 +269,12 @@ def needed(config: Any, recipe: Recipe, formats: tuple[tuple[str, int], ...], se
 KNOWN: dict[tuple[Any, ...], Memory] = {}  # what was estimated in this process
 
 
-def _estimate(config: Any, recipe: Recipe, format: str, labels: int, setting: Setting | None, gpus: int = 1) -> Memory:
-    """Return the memory of a training on each GPU; without a setting what it needs before its first pass."""
-    identity = config.to_json_string(), recipe, format, labels, setting, gpus
+def _estimate(config: Any, recipe: Recipe, format: str, labels: int, setting: Setting | None) -> Memory:
+    """Return the memory of a training; without a setting what it needs before its first pass."""
+    identity = config.to_json_string(), recipe, format, labels, setting
     if identity not in KNOWN:
         arguments = config, recipe, format, labels
-        if setting and gpus > 1:
-            KNOWN[identity] = estimate_sharded(*arguments, setting, gpus)
-        else:
-            KNOWN[identity] = estimate(*arguments, setting) if setting else floor(*arguments)
+        KNOWN[identity] = estimate(*arguments, setting) if setting else floor(*arguments)
     return KNOWN[identity]
 
 

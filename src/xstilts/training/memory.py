@@ -110,50 +110,70 @@ def estimate(
     return _counted(network, times, recipe, saved.bytes(shape, setting.recompute))
 
 
-def estimate_sharded(
-    config: Any, recipe: Recipe, format: str, labels: int, setting: Setting, processes: int, rows: int | None = None
-) -> Memory:
-    """Estimate what each process of a sharded training needs (`training.sharding`).
+@dataclass(frozen=True)
+class Division:
+    """What sharding divides of a training (`training.sharding`), and what it gathers meanwhile.
 
-    That is its share of what is divided; what lies whole; and what is gathered at once: the matrices outside layers
-    with their gradient, those of the largest layer and of the next one, and the gradient of one.
+    Attributes:
+        divided: Bytes of the matrices that are divided, their gradients and states.
+        gathered_weights: Bytes of weights that are whole at once: those outside layers, the largest layer and the next.
+        gathered_gradients: Bytes of gradients that are whole at once: those outside layers, and of the largest layer.
+    """
+
+    divided: Bytes
+    gathered_weights: float
+    gathered_gradients: float
+
+    def share(self, memory: Memory, processes: int) -> Memory:
+        """Return what each of some processes needs.
+
+        Args:
+            memory: What the training needs in one.
+            processes: How many there are.
+
+        Returns:
+            Bytes by purpose of one process; activations as they are, as a pass is as large; parameters of all.
+        """
+        saved = 1 - 1 / processes
+        return replace(
+            memory,
+            weights=int(memory.weights - saved * self.divided.weight + self.gathered_weights),
+            gradients=int(memory.gradients - saved * self.divided.gradient + self.gathered_gradients),
+            states=int(memory.states - saved * self.divided.state),
+        )
+
+
+def division(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None = None) -> Division:
+    """Count what sharding divides of a training.
 
     Args:
         config: The encoder's configuration.
-        recipe: Batch size, maximum length, trainable part and optimizer.
+        recipe: Trainable part and optimizer.
         format: The task format of the training set.
         labels: The number of labels of its head, where that has labels.
-        setting: Device, tokens of a pass, recomputation.
-        processes: How many there are.
         rows: Embedding rows that occur in the data (`models.embedding_pruning`); None: all.
 
     Returns:
-        Bytes by purpose of one process, and the number of parameters of all.
+        The bytes.
 
     Raises:
         InputError: The recipe's optimizer cannot be sharded.
     """
     require_divisible(recipe)
     network, times = _network(config, recipe, format, labels, rows)
-    alone = estimate(config, recipe, format, labels, setting, rows)
     whole = undivided(network)
-    layers = [{id(parameter) for parameter in layer.parameters()} for layer in network.layer_modules]
+    layers = [set(map(id, layer.parameters())) for layer in network.layer_modules]
     inside = set[int]().union(*layers)
 
-    def counted(only: Callable[[nn.Parameter], bool], times: tuple[int, ...] = ()) -> Bytes:
-        return bytes_of(network, recipe, times, lambda parameter: parameter not in whole and only(parameter))
+    def counted(kept: Callable[[int], bool], times: tuple[int, ...] = ()) -> Bytes:
+        return bytes_of(network, recipe, times, lambda parameter: parameter not in whole and kept(id(parameter)))
 
-    divided = counted(lambda parameter: True, times)
-    outside = counted(lambda parameter: id(parameter) not in inside)
-    parts = [counted(lambda parameter, ids=ids: id(parameter) in ids) for ids in layers]  # type: ignore[misc]
-    saved = 1 - 1 / processes
-    return replace(
-        alone,
-        weights=int(alone.weights - divided.weight * saved + outside.weight + 2 * max(part.weight for part in parts)),
-        gradients=int(
-            alone.gradients - divided.gradient * saved + outside.gradient + max(part.gradient for part in parts)
-        ),
-        states=int(alone.states - divided.state * saved),
+    outside = counted(lambda number: number not in inside)
+    parts = [counted(layer.__contains__) for layer in layers]
+    return Division(
+        counted(lambda number: True, times),
+        outside.weight + 2 * max(part.weight for part in parts),
+        outside.gradient + max(part.gradient for part in parts),
     )
 
 
