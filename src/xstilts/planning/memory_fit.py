@@ -215,7 +215,7 @@ def sharded(
         return None
     ways = [Way(few_tokens=few, recompute=recompute) for few, recompute in ALONE_AND_WITH]
     try:
-        divisions = [division(config, recipe, format, labels) for format, labels in formats]
+        divisions = [division(config, recipe, format, labels, setting.device) for format, labels in formats]
     except InputError:  # an optimizer that cannot be divided, or no such part to train
         return None
     for gpus, way in product(GPUS, ways):

@@ -118,11 +118,13 @@ class Division:
         divided: Bytes of the matrices that are divided, their gradients and states.
         gathered_weights: Bytes of weights that are whole at once: those outside layers, the largest layer and the next.
         gathered_gradients: Bytes of gradients that are whole at once: those outside layers, and of the largest layer.
+        copies: Bytes of autocast's copies of layers, which are among a training's activations and not kept here.
     """
 
     divided: Bytes
     gathered_weights: float
     gathered_gradients: float
+    copies: int
 
     def share(self, memory: Memory, processes: int) -> Memory:
         """Return what each of some processes needs.
@@ -132,7 +134,7 @@ class Division:
             processes: How many there are.
 
         Returns:
-            Bytes by purpose of one process; activations as they are, as a pass is as large; parameters of all.
+            Bytes by purpose of one process, whose passes are as large; parameters of all.
         """
         saved = 1 - 1 / processes
         return replace(
@@ -140,10 +142,13 @@ class Division:
             weights=int(memory.weights - saved * self.divided.weight + self.gathered_weights),
             gradients=int(memory.gradients - saved * self.divided.gradient + self.gathered_gradients),
             states=int(memory.states - saved * self.divided.state),
+            activations=memory.activations - self.copies,
         )
 
 
-def division(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None = None) -> Division:
+def division(
+    config: Any, recipe: Recipe, format: str, labels: int, device: Device, rows: int | None = None
+) -> Division:
     """Count what sharding divides of a training.
 
     Args:
@@ -151,6 +156,7 @@ def division(config: Any, recipe: Recipe, format: str, labels: int, rows: int | 
         recipe: Trainable part and optimizer.
         format: The task format of the training set.
         labels: The number of labels of its head, where that has labels.
+        device: Type and arithmetic.
         rows: Embedding rows that occur in the data (`models.embedding_pruning`); None: all.
 
     Returns:
@@ -170,10 +176,13 @@ def division(config: Any, recipe: Recipe, format: str, labels: int, rows: int | 
 
     outside = counted(lambda number: number not in inside)
     parts = [counted(layer.__contains__) for layer in layers]
+    converted = device.precision == "bf16" and not halves(recipe.optimizer)
+    half = 2 if converted else 1  # of a layer's bytes while it computes
     return Division(
         counted(lambda number: True, times),
-        outside.weight + 2 * max(part.weight for part in parts),
-        outside.gradient + max(part.gradient for part in parts),
+        outside.weight + 2 * max(part.weight for part in parts) / half,
+        outside.gradient + max(part.gradient for part in parts) / half,
+        ActivationMemory.of(network, "head", device, times).all_copies if converted else 0,
     )
 
 

@@ -52,7 +52,10 @@ def lay_out(network: Network, group: Group, machine: Runtime, recipe: Recipe) ->
         network.to(machine.torch_device())
         return Whole(network, group)
     require_divisible(recipe)
-    return Sharded(network, group, machine.torch_device(), halves(recipe.optimizer))
+    kept_half = halves(recipe.optimizer)
+    return Sharded(
+        network, group, machine.torch_device(), kept_half, machine.arithmetic_precision() == "bf16" and not kept_half
+    )
 
 
 def require_divisible(recipe: Recipe) -> None:
@@ -154,20 +157,39 @@ def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
 
 
 def undivided(network: Network) -> set[nn.Parameter]:
-    """Return the parameters that lie whole in every process of a sharded training: vectors, heads and adapters."""
+    """Return the parameters that lie whole in every process of a sharded training: vectors, heads and adapters.
+
+    Of layers, only what a linear map multiplies by is divided: it is gathered in bf16 where arithmetic is in bf16, as
+    autocast would convert it, and a table of positions would be another one then.
+    """
+    inside = {parameter for layer in network.layer_modules for parameter in layer.parameters()}
+    linear = {module.weight for module in network.modules() if isinstance(module, nn.Linear)}
     return {
         parameter
         for name, parameter in network.named_parameters()
-        if not name.startswith("backbone.") or parameter.dim() < 2 or lora.is_adapter(name)
+        if not name.startswith("backbone.")
+        or parameter.dim() < 2
+        or lora.is_adapter(name)
+        or (parameter in inside and parameter not in linear)
     }
 
 
 class Sharded(Whole):
-    """A copy of a network whose encoder's matrices are divided by rows (FSDP2)."""
+    """A copy of a network whose encoder's matrices are divided by rows (FSDP2).
+
+    Args:
+        network: On the CPU, frozen and prepared.
+        group: The processes.
+        device: Of this process.
+        kept_half: Whether matrices are kept in bf16.
+        computed_half: Whether they are kept in float32 and multiplied in bf16.
+    """
 
     sharded = True
 
-    def __init__(self, network: Network, group: Group, device: torch.device, half: bool) -> None:
+    def __init__(
+        self, network: Network, group: Group, device: torch.device, kept_half: bool, computed_half: bool
+    ) -> None:
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
@@ -177,10 +199,14 @@ class Sharded(Whole):
         for parameter in kept:
             parameter.data = parameter.data.to(device)
         mesh = init_device_mesh(device.type, (group.count,))
-        # In float32, as without sharding; matrices in bf16 have their gradients added in float32.
-        policy = MixedPrecisionPolicy(reduce_dtype=torch.float32) if half else MixedPrecisionPolicy()
+        # Gradients are added in float32. Where autocast would convert a layer's matrices, it gathers them in bf16:
+        # half of the bytes travel, and autograd keeps no copies, with which every process would hold all weights.
+        policy = MixedPrecisionPolicy(reduce_dtype=torch.float32 if kept_half else None)
+        of_layers = (
+            MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False) if computed_half else policy
+        )
         for layer in running.layer_modules:
-            fully_shard(layer, mesh=mesh, mp_policy=policy, ignored_params=kept)
+            fully_shard(layer, mesh=mesh, mp_policy=of_layers, ignored_params=kept)
         # What is in no layer, such as embeddings, stays gathered until the backward pass: heads read embeddings too.
         fully_shard(running.backbone, mesh=mesh, mp_policy=policy, ignored_params=kept, reshard_after_forward=False)
         for module in running.modules():
