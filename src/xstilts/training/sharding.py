@@ -15,6 +15,7 @@ is whole, so that another number of processes goes on from it.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -193,6 +194,8 @@ class Sharded(Whole):
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
+        # Layers of T5 pass on biases of positions, which are views; nothing changes them in place.
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module", category=UserWarning)
         self.original = network
         running = copy.deepcopy(network)
         kept = undivided(running)
