@@ -167,8 +167,8 @@ def summed(costs: list[Spent]) -> Spent:
             into = total["taught"].setdefault(head, {})
             into |= {name: into.get(name, 0) + count for name, count in counts.items()}
         for name in ("device_seconds", "joules"):
-            one, more = total[name], other[name]
-            total[name] = None if one is None or more is None else one + more
+            before, more = total[name], other[name]
+            total[name] = None if before is None or more is None else before + more
     return total
 
 

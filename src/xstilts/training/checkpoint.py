@@ -49,12 +49,12 @@ class Checkpoint:
         Args:
             state: The training state, as JSON values; `load` returns it.
         """
-        whole = self.layout.whole
-        parts = {f"weight.{name}": whole(name, value.detach()) for name, value in self.trained.items()}
-        parts |= {f"best.{name}": whole(name, value) for name, value in self.best.items()}
+        gathered = self.layout.whole
+        parts = {f"weight.{name}": gathered(name, value.detach()) for name, value in self.trained.items()}
+        parts |= {f"best.{name}": gathered(name, value) for name, value in self.best.items()}
         for name, parameter in self.trained.items():
             moments = self.optimizer.state.get(parameter, {})
-            parts |= {f"kept.{moment}.{name}": whole(name, value, moment) for moment, value in moments.items()}
+            parts |= {f"kept.{moment}.{name}": gathered(name, value, moment) for moment, value in moments.items()}
         tensors = {place: value.contiguous() for place, value in parts.items() if value is not None}
         if not self.layout.group.first:
             return

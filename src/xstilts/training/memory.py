@@ -167,12 +167,12 @@ def division(
     """
     require_divisible(recipe)
     network, times = _network(config, recipe, format, labels, rows)
-    whole = undivided(network)
+    kept = undivided(network)
     layers = [set(map(id, layer.parameters())) for layer in network.layer_modules]
     inside = set[int]().union(*layers)
 
-    def counted(kept: Callable[[int], bool], times: tuple[int, ...] = ()) -> Bytes:
-        return bytes_of(network, recipe, times, lambda parameter: parameter not in whole and kept(id(parameter)))
+    def counted(chosen: Callable[[int], bool], times: tuple[int, ...] = ()) -> Bytes:
+        return bytes_of(network, recipe, times, lambda parameter: parameter not in kept and chosen(id(parameter)))
 
     outside = counted(lambda number: number not in inside)
     parts = [counted(layer.__contains__) for layer in layers]

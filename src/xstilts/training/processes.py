@@ -246,8 +246,8 @@ class _Team:
         for _ in range(20):  # what failed there may be seen here before its message is
             for rank in range(1, self.count):
                 if self.store.check([f"failed{number}.{rank}"]):
-                    said = self.store.get(f"failed{number}.{rank}").decode()
-                    return f"process {rank} of {self.count} failed ({said})"
+                    message = self.store.get(f"failed{number}.{rank}").decode()
+                    return f"process {rank} of {self.count} failed ({message})"
             time.sleep(0.05)
         return ""
 

@@ -234,10 +234,10 @@ class Stepper:
         Only the first `counted` passes have a gradient that is not 0; the others are there for what all processes do.
         """
         # Passes differ in their number of targets: dividing each by the step's total makes their sum the step's mean.
-        whole = 1.0 if encoded.training_set.weight is None else encoded.training_set.weight
+        task_weight = 1.0 if encoded.training_set.weight is None else encoded.training_set.weight
         total = torch.zeros((), device=self.device)
         for number, (inputs, batch) in enumerate(passes):
-            weight = whole if number < counted else 0.0
+            weight = task_weight if number < counted else 0.0
             with self.machine.arithmetic(), self.frozen_states.replayed(self.network, inputs, self.packed):
                 summed = encoded.format.loss(self.network, encoded.training_set.task, batch.to(self.device))
                 loss = summed * (weight / targets)
@@ -265,7 +265,7 @@ class Stepper:
         if encoded.format.divisible:
             return [
                 [[mine[n] for n in part] for part in length_bucketed_batches([inputs[n] for n in mine], most)]
-                for mine in shares([one.length for one in inputs], self.group.count)
+                for mine in shares([model_input.length for model_input in inputs], self.group.count)
             ]
         # A loss that compares inputs with each other needs them in one pass: all of the step, or each part of it.
         size = self.recipe.pairs_ranked or max(len(inputs), 1)
