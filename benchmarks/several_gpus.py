@@ -104,7 +104,8 @@ def written(name: str, folder: Path, quick: bool) -> Encoder:
     for field in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         setattr(config, field, 0.0)
     torch.manual_seed(0)
-    transformers.AutoModel.from_config(config).save_pretrained(folder)
+    model: Any = transformers.AutoModel
+    model.from_config(config).save_pretrained(folder)
     load_tokenizer(Encoder.of("sandbox").location).save_pretrained(folder)
     return Encoder.of(folder)
 

@@ -27,7 +27,7 @@ from xstilts.store.build import build
 from xstilts.store.manifest import read as read_record
 from xstilts.store.stage import BuildContext, Stage, StageError, stage
 from xstilts.training import processes
-from xstilts.training.recipe import Recipe, Selection
+from xstilts.training.recipe import Recipe, Selection, changed
 from xstilts.training.step import shares
 from xstilts.training.train import train
 
@@ -104,8 +104,7 @@ SETTINGS = {
 @pytest.mark.parametrize("how", ["whole", "sharded"])
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_every_recipe_ends_where_it_does_in_one_process(how: str, setting: str, steady: Any, tmp_path: Path) -> None:
-    name, value = SETTINGS[setting].split("=")
-    model = trained(steady("xlm-roberta"), replace(RECIPE, **{name: value}))
+    model = trained(steady("xlm-roberta"), changed(RECIPE, (SETTINGS[setting],)))
     one, two = (build(model, machine_of(tmp_path, name)) for name in ("one", how))
     assert distance(one, two) < 2e-5
 
@@ -203,7 +202,7 @@ def test_a_diverging_training_fails_alike_and_the_processes_stay(steady: Any, tm
 
 @stage(name="failing", version=1, resumes=True)
 def failing(context: BuildContext, rank: int) -> None:
-    with processes.together(context, failing.work, {"rank": rank}) as group:
+    with processes.together(context, failing.work, {"rank": rank}) as group:  # type: ignore[attr-defined]
         if group.rank == rank:
             raise ValueError(f"process {rank} is tired")
         group.add(torch.zeros(1))
@@ -289,7 +288,7 @@ def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any
 def test_a_function_that_others_cannot_import_is_refused(tmp_path: Path) -> None:
     @stage(name="inner", version=1)
     def inner(context: BuildContext) -> None:
-        with processes.together(context, inner.work, {}):
+        with processes.together(context, inner.work, {}):  # type: ignore[attr-defined]
             pass
 
     with pytest.raises(StageError, match=r"process 1 of 2 failed .*inner"):

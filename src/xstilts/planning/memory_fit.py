@@ -304,11 +304,11 @@ def advice(remedy: str, shards: Shards | None) -> str:
     Returns:
         Words for the end of a line.
     """
-    several = (
-        shards and f"sharded over {shards.gpus} GPUs ({shards.memory.total / GIB:,.1f} GiB each): {shards.options()}"
-    )
-    alone = remedy and f"try {remedy}"
-    return "; ".join(filter(None, (alone, several))) or "no option of the command line would make it fit"
+    ways = [f"try {remedy}"] if remedy else []
+    if shards:
+        each = f"{shards.memory.total / GIB:,.1f} GiB each"
+        ways.append(f"sharded over {shards.gpus} GPUs ({each}): {shards.options()}")
+    return "; ".join(ways) or "no option of the command line would make it fit"
 
 
 def describe(memory: Memory) -> str:

@@ -42,6 +42,9 @@ from xstilts.runtime.machine import Runtime, launched, usable_cores
 from xstilts.runtime.signals import Interrupted
 from xstilts.store.stage import BuildContext, StageError, StageFunction
 
+Store = Any  # of torch.distributed, whose stubs do not name it
+TCPStore: Any = dist.TCPStore  # type: ignore[attr-defined]
+PrefixStore: Any = dist.PrefixStore  # type: ignore[attr-defined]
 FOLDER = ".processes"  # in the store: trainings on their way to other processes
 PATIENCE = timedelta(minutes=30)  # for another process in one call: it may be writing a checkpoint
 READY_SECONDS = 300.0  # for other processes to start, which import torch
@@ -186,7 +189,7 @@ class _Team:
     """
 
     count: int
-    store: dist.Store
+    store: Store
     others: list[Any]
     trainings: int = 0
     broken: bool = False
@@ -270,7 +273,7 @@ def _assembled(machine: Runtime) -> _Team:
         if _team:
             _team.end()
         _require_devices(machine)
-        store = dist.TCPStore("127.0.0.1", 0, None, True, PATIENCE, wait_for_workers=False)
+        store = TCPStore("127.0.0.1", 0, None, True, PATIENCE, wait_for_workers=False)
         context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads and their locks
         others = [
             context.Process(target=_start, args=(store.port, rank, machine.processes), daemon=True)
@@ -315,7 +318,7 @@ def _start(port: int, rank: int, count: int) -> None:
     """Follow the process that has started this one, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first hears Ctrl-C too, and tells the others when to stop
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _follow(dist.TCPStore("127.0.0.1", port, None, False, PATIENCE), rank, count, rank)
+    _follow(TCPStore("127.0.0.1", port, None, False, PATIENCE), rank, count, rank)
 
 
 def _end_with_parent() -> None:
@@ -325,7 +328,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _follow(store: dist.Store, rank: int, count: int, place: int) -> None:
+def _follow(store: Store, rank: int, count: int, place: int) -> None:
     """Take part in one training after another, until the first process ends."""
     global _called
     progress.listen(lambda event: None)
@@ -351,7 +354,7 @@ def _follow(store: dist.Store, rank: int, count: int, place: int) -> None:
             _called = None
 
 
-def _next(store: dist.Store, key: str) -> str:
+def _next(store: Store, key: str) -> str:
     """Wait for a call; "" where there will be none."""
     while True:
         try:
@@ -366,18 +369,18 @@ def _next(store: dist.Store, key: str) -> str:
 # All
 
 
-def _rendezvous(first: bool) -> dist.Store:
+def _rendezvous(first: bool) -> Store:
     """Return the store of the processes that `torchrun` has started, apart from torchrun's own."""
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     # The agent of torchrun keeps a store at this port, which outlives workers that are started again.
     agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    store = dist.TCPStore(address, port, None, first and not agent, PATIENCE, wait_for_workers=False)
-    return dist.PrefixStore(f"xstilts{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    store = TCPStore(address, port, None, first and not agent, PATIENCE, wait_for_workers=False)
+    return PrefixStore(f"xstilts{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
 @contextmanager
 def _joined(
-    store: dist.Store, number: int, rank: int, count: int, place: int, machine: Runtime, folder: Path | None = None
+    store: Store, number: int, rank: int, count: int, place: int, machine: Runtime, folder: Path | None = None
 ) -> Iterator[Group]:
     """Join the processes of a training: small numbers travel over the CPU, tensors between GPUs."""
     device = machine.torch_device()
@@ -390,7 +393,7 @@ def _joined(
     if launched() == 1 and os.path.exists("/sys/class/net/lo"):
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # on one computer: its name need not have an address
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    meeting = dist.PrefixStore(f"training{number}", store)
+    meeting = PrefixStore(f"training{number}", store)
     dist.init_process_group(backend, store=meeting, rank=rank, world_size=count, timeout=PATIENCE)
     try:
         yield Group(rank, count, device, folder)

@@ -140,7 +140,7 @@ class Whole:
         for bucket in _buckets([cast(Tensor, parameter.grad) for parameter in used]):
             # In float32 also what is kept in bf16: a sum over many processes would be rounded many times.
             flat = self.group.add(torch.cat([gradient.reshape(-1).float() for gradient in bucket]))
-            parts = flat.split([gradient.numel() for gradient in bucket])
+            parts = torch.split(flat, [gradient.numel() for gradient in bucket])
             for gradient, part in zip(bucket, parts, strict=True):
                 gradient.copy_(part.view(gradient.shape))
 
