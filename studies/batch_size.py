@@ -79,7 +79,7 @@ def plan(scale: str, encoder: str = "") -> Plan:
         )
         sources = {"uner": "panx"}
         tasks, recipes = ("ccg_small", "sick"), Recipes("e5-small", ("max_train_examples=1024",))
-        return Plan(real_encoder(encoder), targets, tasks, recipes, 4, (8, 32, 128), 32, 3e-4, 1024, sources)
+        return Plan(real_encoder(encoder), targets, tasks, recipes, 4, (8, 32, 128), 32, 1.5e-4, 1024, sources)
     return Plan(
         Encoder.of(encoder or "FacebookAI/xlm-roberta-large"),
         tasks_of("xcopa,udpos,tydiqa,tatoeba"),

@@ -69,7 +69,7 @@ def plan(scale: str, encoder: str = "") -> Plan:
             task_in_languages("tatoeba", "ar de fi hi id ru sw ta tr zh", 150),
         )
         sources = {"uner": "panx"}
-        tasks, rates = ("ccg_small", "sick"), (1e-4, 2e-4, 4e-4)
+        tasks, rates = ("ccg_small", "sick"), (5e-5, 1e-4, 2e-4)
         whole = real_encoder(encoder)
         return Plan(
             whole, targets, tasks, Recipes("e5-small", ("max_train_examples=1000",)), 4, half_of(whole), rates, sources

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -264,3 +265,28 @@ def test_all_parts_run_in_miniature(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for part in (part for part in parts.CPU + parts.GPU if not part.needs):
         figures = (found["cpu"]["parts"] | found["gpu"]["parts"])[part.name]["figures"]
         assert {row.figure for row in part.rows if not row.figure.endswith("_utilisation_percent")} <= {*figures}
+
+
+def test_a_picture_has_the_panels_that_were_asked_for_in_light_and_dark() -> None:
+    import picture
+
+    from xstilts.errors import InputError
+    from xstilts.reporting import charts
+
+    about = {"de": {"name": "German", "family": "IE: Germanic", "distance": 1}}
+    row = {"language": "de", "recipe": "r", "encoder": "e", "intermediate": "<squad>", "keys": ["k"]}
+    gains = [{**row, "target": name, "estimate": 1.0, "low": 0.5, "high": 2.0} for name in ("xnli", "udpos", "uner")]
+    plots = list(charts.language_plots({"gains": gains, "settings": {"languages": about}}))
+    drawn = picture.drawn(plots, ["udpos", "xnli"], ["Tagging & more", "Inference"])
+    texts = [text.text for text in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
+    assert [text for text in texts if text in ("<squad>", "Tagging & more", "Inference")] == [
+        "<squad>",
+        "Tagging & more",
+        "Inference",
+    ]
+    assert texts.count("German") == 2
+    assert "prefers-color-scheme: dark" in drawn
+    used = set(re.findall(r"var\((--[\w-]+)\)", drawn))
+    assert used <= set(re.findall(r"(--[\w-]+):", drawn))
+    with pytest.raises(InputError, match="no panel 'xquad': there are xnli, udpos, uner"):
+        picture.drawn(plots, ["xquad"], ["Questions"])

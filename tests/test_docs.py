@@ -285,6 +285,13 @@ VERBS = [
     "sandbox pretrain",
     "sandbox languages",
     "sandbox translations",
+    "store list",
+    "store size",
+    "store pin",
+    "store gc",
+    "store export",
+    "store import",
+    "store verify",
     "study",
     "report",
     "verify",
@@ -300,7 +307,7 @@ def test_options_on_a_page_are_options_of_the_command(page: Path) -> None:
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     for line in re.findall(r"xstilts [a-z].*", text):
         words = re.sub(r"[`|].*", "", line).split()
-        verb = " ".join(words[1:3]) if words[1] == "sandbox" else words[1]
+        verb = " ".join(words[1:3]) if words[1] in ("sandbox", "store") else words[1]
         verb = cli.PLAN_STUDY if verb == "plan" and any(word.endswith(".py") for word in words) else verb
         if verb in VERBS:
             unknown = {word for word in words if word.startswith("--")} - options_of(verb)
@@ -328,6 +335,9 @@ def test_options_on_a_page_are_options_of_the_command(page: Path) -> None:
         ("card", "docs/scale/share.md"),
         ("push", "docs/scale/share.md"),
         ("scifact", "docs/literature/verifier.md"),
+        ("store pin", "docs/scale/store.md"),
+        ("store gc", "docs/scale/store.md"),
+        ("store export", "docs/scale/store.md"),
     ],
 )
 def test_every_option_is_explained(verb: str, page: str) -> None:

@@ -69,6 +69,7 @@ from xstilts.selection.recommend import recommend as rank_candidates
 from xstilts.selection.recommendation import Advice, Known, known
 from xstilts.sharing.export import export
 from xstilts.store import local_executor, manifest, query
+from xstilts.store.build import build
 from xstilts.store.names import EXPORT_FILE, READ
 from xstilts.store.stage import Stage, folder_of
 from xstilts.tasks import base as registry
@@ -110,6 +111,7 @@ class RuntimeOptions(TypedDict, total=False):
         shard: Divide weights, gradients and optimizer states among these processes.
         checkpoint_seconds: Seconds between resume points of a training.
         allow_unexpected_data: Read data sets that differ from what their task expects.
+        keep: Weights that comparisons and studies leave in the store: "all", "intermediate" or "none".
     """
 
     data: str | Path | None
@@ -126,6 +128,7 @@ class RuntimeOptions(TypedDict, total=False):
     shard: bool
     checkpoint_seconds: float
     allow_unexpected_data: bool
+    keep: str
 
 
 @dataclass(frozen=True)
@@ -375,7 +378,7 @@ class Comparison(Printable, Tabular):
             raise InputError(
                 f"'{setting}' trains nothing for '{run.target.name}': its model is the encoder {model.name}"
             )
-        return folder_of(model, self.runtime) / MODEL
+        return build(model, self.runtime) / MODEL  # again, where its weights were dropped
 
     def scores(self) -> list[Stage]:
         """Return the stages of all scores, by which the store knows them."""
@@ -604,7 +607,7 @@ def train(
         training_sets, how = training_data(chosen, role, recipes, start, machine.data)
     stage = train_stage(start, training_sets, how, seed)
     _build([stage], machine)
-    path = folder_of(stage, machine) / MODEL
+    path = build(stage, machine) / MODEL
     with_head = [each.format for each in chosen if not task_format(each.format).headless]
     format = with_head[0] if len(with_head) == 1 else ""
     labels = models.checkpoint_labels(path) if format in LABELLED else ()
@@ -1138,7 +1141,7 @@ class Fit(Printable, Tabular):
             encoder = runs[0].model()
             assert isinstance(encoder, Encoder)
             return Path(encoder.folder) if encoder.folder else located(encoder.name)
-        return folder_of(max(models_of_seeds, key=lambda stage: _dev_score(stage, runtime)), runtime) / MODEL
+        return build(max(models_of_seeds, key=lambda stage: _dev_score(stage, runtime)), runtime) / MODEL
 
 
 def fit(

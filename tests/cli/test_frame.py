@@ -53,7 +53,7 @@ def test_every_verb_has_the_shared_options_a_panel_and_examples_that_can_be_pars
     options = [option for parameter in command.params for option in parameter.opts]
     assert len(options) == len(set(options))
     assert {"--json", "--quiet", "-q", "--verbose", "-v", "--config"} <= set(options)
-    assert verb.startswith("sandbox ") or command.rich_help_panel in cli.PANELS
+    assert verb.startswith(("sandbox ", "store ")) or command.rich_help_panel in cli.PANELS
     assert 1 <= len(command.examples) <= 3
     for example in command.examples:
         program, *words = shlex.split(example)
@@ -204,6 +204,17 @@ REPLACED: dict[str, tuple[str, dict[str, object]]] = {
     "report": ("study", {"evidence.report.bundle.is_bundle": False, "reporting.study_page.write_pages": [Path("x")]}),
     "track": (". --to tensorboard:x", {"monitoring.tracker_sync.Mirror": SimpleNamespace(send=_returning(2))}),
     "evidence": ("--demo", {"evidence.report.cli_output.make_and_show": [(Path("x"), REPORT)]}),
+    "evidence search": (
+        "overlap",
+        {
+            "evidence.retrieval.source_search." + name: value
+            for name, value in (("search", None), ("lines", ()), ("to_json", {"works": []}))
+        },
+    ),
+    "evidence eval": (
+        "--golden x --corpus y",
+        {"evidence.evaluation.evaluate.evaluate": {"parts": {}}, "evidence.evaluation.evaluate.show": None},
+    ),
     "scifact": (
         "",
         {"evidence.verifier.scifact_report." + name: {"cards": []} for name in ("measure", "show", "to_json")},
@@ -237,6 +248,7 @@ AS_THEY_ARE = {
 }
 OF_A_FILE = {"convert-weights", "fit", "predict", "prompt", "score"}  # in their own tests
 OF_A_RUN = {"run", "plan", "show", "cost", "overlap"}  # in test_cli.py, on a store
+OF_A_STORE = {f"store {verb}" for verb in ("list", "size", "pin", "gc", "export", "import", "verify")}  # test_stores.py
 
 
 def document(out: str, lines: bool = False) -> Any:
@@ -260,7 +272,7 @@ def test_a_result_is_one_json_document(verb: str, call: Call, monkeypatch: pytes
 
 
 def test_every_verb_has_a_result_as_json() -> None:
-    assert {*REPLACED, *AS_THEY_ARE, *OF_A_RUN, *OF_A_FILE} == set(VERBS)
+    assert {*REPLACED, *AS_THEY_ARE, *OF_A_RUN, *OF_A_STORE, *OF_A_FILE} == set(VERBS)
 
 
 def test_an_error_is_a_json_document_too(call: Call) -> None:

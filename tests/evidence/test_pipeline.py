@@ -32,7 +32,7 @@ from xstilts.evidence.claims.statement import statements
 from xstilts.evidence.claims.synthesis import synthesise
 from xstilts.evidence.claims.verdict import Decision, Recomputation, decide
 from xstilts.evidence.pipeline import ReportOptions, ReportServices, make_report
-from xstilts.evidence.report import bundle, review, verify
+from xstilts.evidence.report import bundle, cli_output, review, review_benchmark, ro_crate, verify
 from xstilts.evidence.report.to_json import synthesis_to_json
 from xstilts.evidence.search import bibtex
 from xstilts.evidence.search import corpus as corpora
@@ -99,13 +99,14 @@ def test_a01_five_questions_have_five_abstracts_and_answers(made: tuple[Path, di
 
 
 ANSWERS = {
-    "cost": "Disputed: on training cost more in 2 works; on memory more in one work (5 statements of 3 works ",
+    "cost": "Works differ, but are not comparable: on training cost more in 2 works; on memory more in one work (5 statements of 3 works ",
     "batch": "Disputed: on accuracy more or better in 2 works, less or worse in one, no clear difference in one, both in "
-    "one; on inference cost no clear difference in one work (11 statements of 6 works ",
-    "languages": "Disputed: more or better in one work, no clear difference in one, both in one (3 statements of 3 works ",
+    "one; on inference cost no clear difference in one work (12 statements of 6 works ",
+    "languages": "Works differ, but are not comparable: more or better in one work, no clear difference in one, both in one "
+    "(4 statements of 3 works ",
     "layers": "Disputed: on efficiency more or better in 2 works, no clear difference in one; on performance less or worse "
-    "in 2 works, both in 2 (11 statements of 4 works ",
-    "size": "Disputed: more or better in one work, less or worse in 2, no clear difference in one (7 statements of 4 works ",
+    "in 2 works, both in 2 (12 statements of 5 works ",
+    "size": "Disputed: more or better in one work, less or worse in 2, no clear difference in one (10 statements of 5 works ",
 }
 
 
@@ -114,9 +115,11 @@ def test_a01_an_answer_counts_what_a_person_reads(made: tuple[Path, dict[str, Re
     said = made[1][name]
     assert said["answer"].startswith(ANSWERS[name])
     found = {one["text"]: one["direction"] for one in said["claims"]}
-    expected = {text: direction for of, direction, text in directions.read() if of == name}
+    retold = ("It has been reported",)  # of others, so no finding
+    rows = [(direction, text) for of, direction, text in directions.read() if of == name]
+    expected = {text: direction for direction, text in rows if not text.startswith(retold)}
     assert {text: found.get(text) for text in expected} == expected
-    assert len(found) - len(expected) <= 2
+    assert {found[text] for text in found.keys() - expected.keys()} <= {"unsaid", "level"}
 
 
 def opposed_texts(said: Report) -> set[frozenset[str]]:
@@ -133,18 +136,26 @@ def opposed_texts(said: Report) -> set[frozenset[str]]:
         ("batch", ("At a batch size of 1,024", "Training time of"), ("We find no evidence", "A batch size of 8")),
     ],
 )
-def test_a01_works_that_a_person_finds_opposed_are_shown_as_such(
+def test_a01_works_that_a_person_finds_opposed_are_shown_with_what_keeps_them_apart(
     made: tuple[Path, dict[str, Report]], name: str, alone: tuple[str, ...], agreed: tuple[str, ...]
 ) -> None:
     works = {one["text"]: one["work"] for one in made[1][name]["claims"]}
     ways = {text: way for of, way, text in directions.read() if of == name and way in ("up", "down", "level")}
     those = [text for text in ways if not text.startswith(("The ratio", *alone))]
-    assert opposed_texts(made[1][name]) == {
+    texts = {one["name"]: one["text"] for one in made[1][name]["claims"]}
+    apart = {
+        frozenset((texts[row["one"]], texts[row["other"]])): row["why"]
+        for row in made[1][name]["relations"]
+        if row["kind"] == "not comparable"
+    }
+    assert all(apart.values())
+    assert opposed_texts(made[1][name]) | apart.keys() >= {
         frozenset((one, other))
         for one, other in itertools.combinations(those, 2)
         if ways[one] != ways[other] and works[one] != works[other]
         if not (agreed and one.startswith(agreed) and other.startswith(agreed))
     }
+    assert opposed_texts(made[1][name]).isdisjoint(apart)
 
 
 def test_a01_both_sides_that_are_opposed_are_quoted(made: tuple[Path, dict[str, Report]]) -> None:
@@ -153,14 +164,15 @@ def test_a01_both_sides_that_are_opposed_are_quoted(made: tuple[Path, dict[str, 
         pairs = [(claims[pair["one"]], claims[pair["other"]]) for pair in said["conflicts"]]
         assert all(one["work"] != other["work"] for one, other in pairs)
         assert all("unsaid" not in (one["direction"], other["direction"]) for one, other in pairs)
-        assert all(f"“{one['text']}”" in said["abstract"][0] for one in pairs[0])
+        assert all(f"“{one['text']}”" in said["abstract"][0] for pair in pairs[:1] for one in pair)
 
 
-def test_a01_growth_of_costs_is_disputed_by_the_work_that_says_so(made: tuple[Path, dict[str, Report]]) -> None:
-    found = opposed_texts(made[1]["cost"])
-    contrary = frozenset.intersection(*found)
+def test_a01_growth_of_costs_is_contested_by_the_work_that_says_so(made: tuple[Path, dict[str, Report]]) -> None:
+    texts = {one["name"]: one["text"] for one in made[1]["cost"]["claims"]}
+    pairs = [{texts[row["one"]], texts[row["other"]]} for row in made[1]["cost"]["relations"]]
+    contrary = set.intersection(*pairs)
     assert [text[:19] for text in contrary] == ["Contrary to reports"]
-    assert {text[:20] for pair in found for text in pair - contrary} == {"Training time grows ", "XLM-R Base takes 0.7"}
+    assert {text[:20] for pair in pairs for text in pair - contrary} == {"Training time grows ", "XLM-R Base takes 0.7"}
 
 
 def test_a01_facets_without_evidence_say_so(corpus: Corpus) -> None:
@@ -559,6 +571,28 @@ def test_a12_every_score_its_median_range_and_agreement_are_told(batch: Report) 
     assert panel["median"] < 10  # nobody has corroborated anything here
 
 
+def test_a12_scores_tell_sound_reports_from_damaged_ones(made: tuple[Path, dict[str, Report]]) -> None:
+    cases = [(copy.deepcopy(said), corpora.read(made[0] / "out" / name / "corpus")) for name, said in made[1].items()]
+    found = review_benchmark.measure(cases)
+    assert min(found.sound) > review.MAX_DEFECTIVE
+    assert found.damaged.keys() == review_benchmark.DAMAGES.keys()
+    assert len(found.damaged) >= 20
+    assert found.auc > 0.98
+    assert set(found.missed) <= {"directions turned"}  # by words alone not every turned direction is seen
+    for name in ("no statement", "no work", "truism as answer", "neither direction nor number"):
+        assert max(found.damaged[name]) <= review.MAX_UNANSWERED
+
+
+def test_a12_a_review_of_sound_reports_does_not_change_them(
+    made: tuple[Path, dict[str, Report]], corpus: Corpus
+) -> None:
+    said = made[1]["batch"]
+    before = json.dumps(said)
+    for _, _ in review_benchmark.damaged_reports(said, corpus):
+        pass
+    assert json.dumps(said) == before
+
+
 # A13
 
 MAY_BE = ("null", "echo")  # an abstract that is missing, and a reply with nothing in it, are no failures
@@ -794,6 +828,52 @@ def test_a18_markup_of_a_text_is_text_on_the_page(made: tuple[Path, dict[str, Re
     assert "&lt;script&gt;alert(" in page  # what a text says is shown, as what stands before a statement
     assert page.count("<script") == page.count("</script") == 1
     assert "alert(" not in page[page.index("<script") :]
+
+
+# What is made up says so.
+
+
+def test_every_output_of_the_demo_says_that_its_works_are_invented(made: tuple[Path, dict[str, Report]]) -> None:
+    for name, said in made[1].items():
+        folder = made[0] / "out" / name
+        marked = {"report.json", "report.html", "report.md", "ro-crate-metadata.json", "corpus/corpus.json"}
+        by_entry = {"references.bib", "references.json", "claims.jsonl"}
+        listed = json.loads((folder / "corpus/corpus.json").read_text(encoding="utf-8"))["files"]  # under its own mark
+        texts = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert texts - marked - by_entry - {f"corpus/{one}" for one in listed} <= {"report.pdf"}
+        for one in marked:
+            assert "Invented works: " in (folder / one).read_text(encoding="utf-8"), one
+        read = list(bibtex.entries((folder / "references.bib").read_text(encoding="utf-8")))
+        read += json.loads((folder / "references.json").read_text(encoding="utf-8"))
+        assert len(read) == 2 * len(said["works"])
+        assert all(entry["note"].startswith("Invented work: ") for entry in read)
+        rows = [json.loads(line) for line in (folder / "claims.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert all(row["invented"] for row in rows)
+        assert len(rows) == len(said["claims"])
+        graph = json.loads((folder / ro_crate.METADATA).read_text(encoding="utf-8"))["@graph"]
+        assert all(one["creativeWorkStatus"] for one in graph if one["@type"] == "ScholarlyArticle")
+        assert cli_output.summary_lines(folder, said)[0].startswith("Invented works: ")
+        assert "invented works were found in a local imitation of" in said["abstract"][-1]
+        assert (folder / "report.md").read_text(encoding="utf-8").splitlines()[2].startswith("> Invented works: ")
+
+
+def test_the_printed_demo_says_that_its_works_are_invented(made: tuple[Path, dict[str, Report]]) -> None:
+    pypdf = pytest.importorskip("pypdf")
+    pytest.importorskip("typst")
+    for name in made[1]:
+        first_page = pypdf.PdfReader(made[0] / "out" / name / "report.pdf").pages[0].extract_text()
+        assert bare("Invented works: ") in bare(first_page)
+
+
+def test_every_work_of_the_stub_is_known_to_be_invented_and_no_real_one_is(corpus: Corpus) -> None:
+    assert all(work.invented for work in corpus.works)
+    for known in (
+        parse_ids(doi="10.5555/3295222.3295349"),  # a prefix that is in use
+        parse_ids(arxiv="2005.13013"),
+        parse_ids(arxiv="cs/0112017"),
+        parse_ids(acl="2020.aacl-main.56"),
+    ):
+        assert not known.invented
 
 
 def test_the_client_asks_nothing_when_offline(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from xstilts.planning import render
 from xstilts.planning.forecast import Gpu, forecast
 from xstilts.reporting import study_page, study_report
 from xstilts.runtime.machine import Runtime
-from xstilts.store import local_executor, names
+from xstilts.store import local_executor, manifest, names, weights
 from xstilts.store.local_executor import Unbuilt
 from xstilts.store.names import PRETRAINING
 from xstilts.store.stage import Stage, folder_of, with_inputs
@@ -258,6 +258,7 @@ def rewritten(stage: Stage, machine: Runtime, collapsed: bool) -> None:
     """Let the record of a training say whether it collapsed."""
     path = folder_of(stage, machine) / "stage.json"
     record = json.loads(path.read_text())
+    record.pop(manifest.DIGEST, None)  # as a manifest of an earlier version, of which no change is seen
     for task in record["record"]["dev"].values():
         task["collapsed"] = collapsed
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
@@ -269,9 +270,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> tu
     machine = Runtime(tmp_path_factory.mktemp("store") / "store", device="cpu", threads=1)
     out, build_all = tmp_path_factory.mktemp("report"), local_executor.build_all
 
-    def build(stages: Collection[Stage], machine: Runtime, first: str = "") -> int:
+    def build(stages: Collection[Stage], machine: Runtime, first: str = "", keep: Sequence[Stage] = ()) -> int:
         todo = [stage for stage in with_inputs(stages) if not folder_of(stage, machine).is_dir()]
-        count = build_all(list(stages), machine, first)
+        count = build_all(list(stages), machine, first, keep)
         for stage in todo:
             if stage.work.name == names.TRAIN:
                 rewritten(stage, machine, collapses(stage))
@@ -283,6 +284,36 @@ def finished(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> tu
         assert studies.build(STUDY, machine) == 0
     told(machine, out)
     return machine, out
+
+
+def test_weights_are_dropped_while_trainings_are_repeated(
+    finished: tuple[Runtime, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, _ = finished
+    store = tmp_path / "store"
+    shutil.copytree(machine.store, store)
+    lean = replace(machine, store=store, keep="none")
+    stages = studies.resolved(STUDY, machine).stages(machine)
+    gone = [stage for stage in stages if stage.work.name in (names.PREDICT, names.SCORE)]
+    for stage in gone:
+        shutil.rmtree(folder_of(stage, lean))
+    most: list[int] = []
+    drop = weights.drop
+
+    def counted(folder: Path) -> int:
+        freed = drop(folder)
+        most.append(len(list(store.glob("train*/model/model.safetensors"))))
+        return freed
+
+    monkeypatch.setattr(weights, "drop", counted)
+    assert studies.build(STUDY, lean) == len(gone)
+    assert most[-1] == 0
+    assert most == sorted(most, reverse=True)
+    read, expected = (
+        [(row.keys, row.score, row.repeated, row.seeds_used) for row in studies.table(STUDY, one).rows]
+        for one in (lean, machine)
+    )
+    assert read == expected
 
 
 def told(machine: Runtime, out: Path) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from xstilts.data.readers import Report
 from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score as scored
-from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, training_roles, training_set
+from xstilts.experiments.grid import tasks_of
+from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, training_data, training_roles, training_set
 from xstilts.experiments.splits import NamedSplits, read
 from xstilts.models.encoder import Encoder
 from xstilts.runtime.machine import Runtime
@@ -172,6 +173,21 @@ def test_a_mix_is_long_enough_for_every_task_and_else_goes_by_the_first() -> Non
     assert found.max_length == 384
     assert found.learning_rate == named("xtreme", "sandbox_paraphrase", "classification", "intermediate").learning_rate
     assert Recipes("xtreme", ("max_length=50",)).of((PARAPHRASE, QA), "intermediate").max_length == 50
+
+
+def test_in_some_sets_each_task_of_a_mix_has_its_own_number_of_examples() -> None:
+    tasks = tasks_of("sandbox_nli,sandbox_qa,sandbox_ner")
+    encoder = Encoder.of("sandbox")
+    alone = {each.name: Recipes("e5-small").of((each,), "intermediate", encoder).max_train_examples for each in tasks}
+    assert len(set(alone.values())) == 3
+    sets, recipe = training_data(tasks, "intermediate", Recipes("e5-small"), encoder, None)
+    assert {each.task: each.most_examples(recipe) for each in sets} == alone
+    given, _ = training_data(tasks, "intermediate", Recipes("e5-small", ("max_train_examples=50",)), encoder, None)
+    for name in ("sandbox", "xtreme"):
+        others, _ = training_data(tasks, "intermediate", Recipes(name), encoder, None)
+        assert {each.max_train_examples for each in (*given, *others)} == {None}
+    (single,), _ = training_data(tasks[:1], "target", Recipes("e5-small"), encoder, None)
+    assert single.max_train_examples is None
 
 
 def test_predictions_are_as_long_as_the_target_was_trained() -> None:

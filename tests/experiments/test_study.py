@@ -71,7 +71,7 @@ def test_a_row_is_a_score_with_what_is_behind_it(machine: Runtime) -> None:
         assert row.score == read_score(row.examples.parent)["headline"]
         assert row.examples.parent.name.endswith(row.keys[-1])
         assert len(row.keys) == (3 if row.intermediate == "baseline" else 4)
-        assert row.size > 3e5
+        assert row.parameters > 3e5 > row.size > 1e5
         assert row.costs["target_seconds"] > 0
         assert (row.encoder, row.target, row.metric, row.split) == ("sandbox", QA, "squad", "test")
 

@@ -151,21 +151,32 @@ def test_work_that_resumes_finds_what_it_left_and_other_work_does_not(machine: R
     assert not (build(leaf("x"), machine) / "rubbish").exists()
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone", "record"])
+@pytest.mark.parametrize("damage", ["cut", "bit", "record", "bit of the record"])
 def test_a_damaged_result_is_put_aside_and_built_again(machine: Runtime, damage: str) -> None:
     said: list[str] = []
     progress.listen(lambda event: said.append(event.label))
     folder = build(leaf("text"), machine)
     if damage == "cut":
         (folder / "text").write_text("te")
-    elif damage == "gone":
-        (folder / "text").unlink()
-    else:
+    elif damage == "bit":
+        (folder / "text").write_text("uext")
+    elif damage == "record":
         (folder / RECORD).write_text("{")
-    assert not is_built(leaf("text"), machine)
+    else:
+        (folder / RECORD).write_text((folder / RECORD).read_text().replace('"version": 1', '"version": 3'))
+    assert missing((leaf("text"),), machine) == [leaf("text")]
     assert (build(leaf("text"), machine) / "text").read_text() == "text"
     assert folder.with_name(f"{folder.name}.damaged1").exists()
     assert any("damaged" in line for line in said)
+
+
+def test_a_file_that_was_deleted_is_just_built_again(machine: Runtime) -> None:
+    folder = build(leaf("text"), machine)
+    (folder / "text").unlink()
+    assert not is_built(leaf("text"), machine)
+    assert missing((leaf("text"),), machine) == [leaf("text")]
+    assert (build(leaf("text"), machine) / "text").read_text() == "text"
+    assert [path.name for path in machine.store.iterdir() if path.name != ".locks"] == [folder.name]
 
 
 def test_a_changed_byte_is_seen_by_its_digest(machine: Runtime) -> None:

@@ -225,3 +225,37 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path, share: float) -> None:
     checkpoint.path.write_bytes(whole[: int(share * len(whole))])
     other, _, again = made(tmp_path)
     damaged(again, other)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(some.floats(0, 1, exclude_max=True), some.integers(0, 7), some.booleans())
+def test_a_flipped_bit_or_a_cut_is_never_resumed_from(tmp_path: Path, place: float, bit: int, cut: bool) -> None:
+    network, optimiser, checkpoint = made(tmp_path)
+    step(network, optimiser, 0)
+    checkpoint.keep_best()
+    checkpoint.save({"step": 1, "history": [{"loss": 0.1}]})
+    saved = weights(network)
+    content = bytearray(checkpoint.path.read_bytes())
+    number = int(place * len(content))
+    content[number] ^= 1 << bit
+    checkpoint.path.write_bytes(content[:number] if cut else content)
+    other, its_optimiser, again = made(tmp_path)
+    before = weights(other)
+    state = again.load(("step", "history"))
+    if state:  # a bit of white space, which changes nothing
+        assert state == {"step": 1, "history": [{"loss": 0.1}]}
+        assert same(weights(other), saved)
+    else:
+        assert same(weights(other), before)
+        assert not its_optimiser.state
+        assert not again.best
+
+
+@pytest.mark.parametrize("state", [{"step": 1, "more": 2}, {}, [], 3, None])
+def test_a_state_of_another_version_begins_again(tmp_path: Path, state: Any) -> None:
+    _, _, checkpoint = made(tmp_path)
+    checkpoint.save(state)
+    said: list[str] = []
+    progress.listen(lambda event: said.append(event.label))
+    assert made(tmp_path)[2].load(("step",)) == {}
+    assert "begins again" in said[0]

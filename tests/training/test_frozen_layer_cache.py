@@ -212,6 +212,22 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(
     assert cached_states(network, units, tokens, machine).starts
 
 
+@pytest.mark.parametrize("damage", ["bit", "cut", "empty", "zeros"])
+def test_damaged_states_are_computed_again(damage: str, families: Any, machine: Runtime) -> None:
+    network, tokens, units = frozen("xlm-roberta", families, "classification", "top:1")
+    expected = np.array(cached_states(network, units, tokens, machine).states)
+    (path,) = files(machine)
+    whole = path.read_bytes()
+    bits = bytearray(whole)
+    bits[len(bits) // 3] ^= 0x40
+    path.write_bytes({"bit": bytes(bits), "cut": whole[:100], "empty": b"", "zeros": bytes(len(whole))}[damage])
+    said: list[str] = []
+    progress.listen(lambda event: said.append(event.label))
+    assert np.array_equal(cached_states(network, units, tokens, machine).states, expected)
+    assert any("is damaged: these states of the frozen layers are computed again" in line for line in said)
+    assert path.read_bytes() == whole
+
+
 def test_what_is_seen_once_or_masked_anew_is_not_stored(encoder: Encoder, machine: Runtime) -> None:
     build(train(encoder, (lesson("classification"),), replace(TOP, steps=None, epochs=1), seed=1), machine)
     beside = (lesson("classification"), lesson("masked_lm", weight=0.5))

@@ -3,9 +3,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,12 +21,16 @@ from given import TOYS, lesson, losses, promised, still
 from quick import first
 from xstilts.data.examples import ClassificationExample, TaggingExample
 from xstilts.errors import InputError
-from xstilts.evaluation.predict import PREDICTIONS, predict
+from xstilts.evaluation.predict import PREDICTIONS, predict, predict_inputs
 from xstilts.evaluation.score import read_score, score
+from xstilts.experiments import retries
+from xstilts.formats import task_format
 from xstilts.models.batch import ModelInput
 from xstilts.models.batching import length_bucketed_batches
 from xstilts.models.configs import default_pooling
-from xstilts.models.encoder import Encoder
+from xstilts.models.encoder import Encoder, load_tokenizer
+from xstilts.models.hf_format import load
+from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
@@ -276,12 +282,19 @@ def test_sigterm_saves_and_the_next_run_goes_on(encoder: Encoder, machine: Runti
 def test_a_damaged_checkpoint_begins_again_and_says_so(encoder: Encoder, machine: Runtime) -> None:
     promise = case("single", str(encoder.location))
     part = folder_of(promise, machine).with_name(folder_of(promise, machine).name + ".part")
-    part.mkdir(parents=True)
+    (part / "model").mkdir(parents=True)
     (part / "checkpoint.safetensors").write_bytes(b"\x08\x00\x00\x00 not a checkpoint")
+    for torn in (".tmpAb12", "model/.tmpCd34", "checkpoint.new", "table.mapped", "model/old.bin"):
+        (part / torn).write_bytes(b"half")
     said: list[str] = []
     progress.listen(lambda event: said.append(event.label))
-    build(promise, machine)
+    folder = build(promise, machine)
     assert any("is damaged" in line and "begins again" in line for line in said)
+    # Results are what the training wrote, and nothing that a killed save left.
+    listed = set(read_record(folder)["files"])
+    assert {"history.jsonl", "model/config.json", "model/model.safetensors"} <= listed
+    assert not [name for name in listed if ".tmp" in name or name.endswith((".new", ".mapped", ".bin"))]
+    assert listed | {"stage.json"} == {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
 
 
 def test_selection_keeps_the_best_and_stops_without_patience(encoder: Encoder, machine: Runtime) -> None:
@@ -304,6 +317,25 @@ def test_a_run_that_stays_at_chance_is_called_collapsed(encoder: Encoder, machin
     hopeless = replace(lesson("classification"), task="hopeless", train=(data,), dev=data)
     folder = build(train(encoder, (hopeless,), replace(FAST, steps=3), seed=1), machine)
     assert read_record(folder)["record"]["dev"]["hopeless"]["collapsed"]
+
+
+def test_without_development_data_chance_is_told_from_learning_on_what_was_seen(
+    encoder: Encoder, machine: Runtime
+) -> None:
+    examples = [ClassificationExample(str(n), "same text", None, "yes" if n % 2 else "no") for n in range(16)]
+    data = promised("classification", examples, "hopeless", ("no", "yes"))
+    hopeless = replace(lesson("classification"), task="hopeless", train=(data, data), dev=None)
+    teaches = replace(lesson("classification"), dev=None)
+    cases = [(hopeless, 3, True), (teaches, 60, False), (lesson("bitext_retrieval"), 3, None)]
+    for given, steps, collapsed in cases:
+        recipe = replace(FAST, steps=steps, dev_examples=10)
+        record = read_record(build(train(encoder, (given,), recipe, seed=1), machine))
+        assert record["record"]["dev"] == {}
+        assert [seen["collapsed"] for seen in retries.judged(record).values()] == [collapsed] * (collapsed is not None)
+        assert retries.is_collapsed(record) == bool(collapsed)
+    assert (
+        "seen" not in read_record(build(train(encoder, (lesson("classification"),), FAST, seed=1), machine))["record"]
+    )
 
 
 def test_what_is_frozen_does_not_move(encoder: Encoder, machine: Runtime) -> None:
@@ -345,3 +377,43 @@ def test_a_loss_that_explodes_says_what_to_change(encoder: Encoder, machine: Run
         build(
             train(encoder, (lesson("masked_lm"),), replace(FAST, learning_rate=1e30, clip_norm=1e30), seed=1), machine
         )
+
+
+@pytest.mark.parametrize("rate", [1e38, 3e38])
+def test_weights_that_are_no_numbers_are_no_result(rate: float, encoder: Encoder, machine: Runtime) -> None:
+    """The last logged loss may be finite although the step after it is not."""
+    promise = train(encoder, (lesson("classification"),), replace(FAST, learning_rate=rate, steps=1), seed=1)
+    with pytest.raises(InputError, match=r"NaN or infinite.*lower learning_rate|became .* at step"):
+        build(promise, machine)
+    assert not is_built(promise, machine)
+
+
+def test_a_flipped_bit_in_weights_is_noticed_before_they_are_used(encoder: Encoder, machine: Runtime) -> None:
+    promise = train(encoder, (lesson("classification"),), replace(FAST, steps=2), seed=1)
+    predicted = predict(promise, lesson("classification").train[0], "classification", 24)
+    expected = (build(predicted, machine) / PREDICTIONS).read_bytes()
+    shutil.rmtree(folder_of(predicted, machine))
+    path = folder_of(promise, machine) / "model" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    path.write_bytes(content)
+    said: list[str] = []
+    progress.listen(lambda event: said.append(event.label))
+    assert (build(predicted, machine) / PREDICTIONS).read_bytes() == expected
+    assert any("was damaged: it is kept as" in line for line in said)
+
+
+def test_a_head_that_gives_no_numbers_is_refused(encoder: Encoder, machine: Runtime) -> None:
+    """States are finite and logits are not: the encoder is as it was, and only the head overflows."""
+    network, _, _ = load(
+        build(train(encoder, (lesson("classification"),), FAST, seed=1), machine) / "model", "classification"
+    )
+    with torch.no_grad():
+        for value in network.heads["head"].parameters():
+            value.fill_(3e38)
+    toy = task_format("classification")
+    labels, _, examples = TOYS["classification"]
+    tokens = Tokenizer.of(load_tokenizer(encoder.location))
+    units = toy.encode(examples, tokens, 24, labels, Counter())
+    with pytest.raises(InputError, match="outputs of the head are NaN or infinite"):
+        predict_inputs(network, "head", toy, units, tokens, machine)

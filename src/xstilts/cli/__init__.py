@@ -19,6 +19,7 @@ from xstilts.cli import (  # noqa: F401  # isort: skip
     studies,
     literature,
     lookups,
+    stores,
     doctor,
     sandbox,
 )

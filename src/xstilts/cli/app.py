@@ -149,7 +149,10 @@ class App(typer.Typer):
 
 
 class Verbs(TyperGroup):
-    """The verbs, with former option names, and with `plan` as two verbs: of `run`'s options and of a study file."""
+    """The verbs, with former option names, and with `plan` as two verbs: of `run`'s options and of a study file.
+
+    A verb may have a name of two words whose first is a verb too, such as "evidence search".
+    """
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the verbs by their panels in the order of `PANELS`, others last."""
@@ -168,9 +171,12 @@ class Verbs(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Choose `plan FILE.py` where a study is named and neither an encoder nor a target is given."""
+        two_words = " ".join(args[:2])
         of_run = any(arg.startswith(("--encoder", "--target", "--suite")) for arg in args)
         if args[:1] == ["plan"] and not of_run and any(_is_study(arg) for arg in args[1:]):
             resolved: Any = "plan", self.get_command(ctx, PLAN_STUDY), args[1:]
+        elif two_words != PLAN_STUDY and two_words in self.commands:  # `evidence search` beside `evidence QUESTION`
+            resolved = two_words, self.get_command(ctx, two_words), args[2:]
         else:
             resolved = super().resolve_command(ctx, args)
         name, command, rest = resolved
@@ -302,4 +308,6 @@ def xstilts(
     """Intermediate-task training for zero-shot cross-lingual transfer."""
 
 
+store = App(no_args_is_help=True, help="Finished stages: list them, free disk space, keep, copy and check them.")
+app.add_typer(store, name="store", rich_help_panel="Store")
 app.add_typer(sandbox, name="sandbox", rich_help_panel="Run")

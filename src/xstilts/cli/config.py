@@ -123,7 +123,7 @@ def read(file: Path | None, root: Any) -> Config | None:
 def verbs_of(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield all verbs below a group by their words; `plan` twice, once for each of its two forms."""
     for name, command in group.commands.items():
-        words = f"{prefix} {name.partition(' ')[0]}".strip()
+        words = f"{prefix} {name.removesuffix(' FILE.py')}".strip()
         if hasattr(command, "commands"):
             yield from verbs_of(command, words)
         else:
@@ -143,11 +143,14 @@ def options_of(command: Any) -> dict[str, Any]:
 def _tables(content: Mapping[str, Any], known: set[str]) -> Iterator[tuple[str, Any]]:
     """Yield the tables of a file; `[sandbox.demo]` is the same as `["sandbox demo"]`."""
     for name, values in content.items():
-        inner = isinstance(values, dict) and name not in known and any(verb.startswith(f"{name} ") for verb in known)
-        if inner:
-            yield from ((f"{name} {verb}", options) for verb, options in values.items())
-        else:
-            yield name, values
+        inner = {}
+        if isinstance(values, dict):
+            group = name not in known and any(verb.startswith(f"{name} ") for verb in known)
+            # A verb may have verbs below it: [evidence] and [evidence.search].
+            inner = {key: value for key, value in values.items() if group or f"{name} {key}" in known}
+        yield from ((f"{name} {verb}", options) for verb, options in inner.items())
+        if not inner or len(inner) < len(values):
+            yield name, {key: value for key, value in values.items() if key not in inner} if inner else values
 
 
 def _key(name: str) -> str:

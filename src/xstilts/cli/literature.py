@@ -1,4 +1,4 @@
-"""Commands on the literature: evidence reports on a question, and verifiers measured on SciFact."""
+"""Commands on the literature: evidence reports, search by meaning, a golden set, and verifiers on SciFact."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def evidence(
     verifier: Annotated[
         Path | None, typer.Option(help="Folder of an NLI model; it decides only if its card allows it.")
     ] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Five questions, fictional works, no network.")] = False,
+    retractions: Annotated[
+        Path | None, typer.Option(help="Retraction Watch's CSV file: its works are excluded too.")
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Five questions, invented works, no network.")] = False,
     store: Store = Path("work"),
 ) -> None:
     """Report what the literature states on a question: quotes with their places, verified, from both sides."""
@@ -49,10 +52,103 @@ def evidence(
     from xstilts.runtime.console import result
 
     chosen = tuple(filter(None, sources.split(",")))
-    options = ReportOptions(out, cache or CACHE, chosen, offline, study, store, bindings)
+    options = ReportOptions(out, cache or CACHE, chosen, offline, study, store, bindings, retractions)
     reports = cli_output.make_and_show(question, options, llm, verifier, demo)
     documents = [{"folder": folder, **report} for folder, report in reports]
     result(documents if demo else documents[0])
+
+
+EncoderOption = Annotated[
+    str, typer.Option("--encoder", metavar="FOLDER", help="Sentence encoder, a folder or hub id; default: words alone.")
+]
+Dense = Annotated[
+    str,
+    typer.Option(metavar="WHICH", help="Works whose meaning is compared: candidates (those found by words) or all."),
+]
+CacheFolder = Annotated[Path | None, typer.Option(help="Folder of replies, indexes and vectors; default: in ~/.cache.")]
+
+
+@app.command(
+    "evidence search",
+    rich_help_panel="Literature",
+    examples=(
+        'xstilts evidence search "does vocabulary overlap help transfer" --sources acl',
+        "xstilts evidence search forgetting --sources papers.bib --encoder intfloat/multilingual-e5-small --json",
+    ),
+)
+def evidence_search(
+    question: Annotated[str, typer.Argument(help="A question, or words to search for.")],
+    sources: Annotated[
+        str,
+        typer.Option(
+            help="arxiv,s2,openalex,crossref,acl, BibTeX files, or folders of them or of papers; default: all."
+        ),
+    ] = "",
+    encoder: EncoderOption = "",
+    prefixes: Annotated[
+        tuple[str, str] | None, typer.Option(help="What the encoder sees before a query and before a passage.")
+    ] = None,
+    dense: Dense = "candidates",
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Works that are shown.")] = 10,
+    cache: CacheFolder = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Answer from the cache alone.")] = False,
+) -> None:
+    """Search works by words and by meaning; show each with the sentence that fits best."""
+    from xstilts.runtime import extras, progress
+
+    extras.require("evidence", "a search")
+    from xstilts.evidence.retrieval import source_search
+    from xstilts.evidence.search.response_cache import CACHE
+    from xstilts.runtime.console import console, result
+
+    chosen = tuple(filter(None, sources.split(",")))
+    options = source_search.SearchOptions(cache or CACHE, chosen, encoder, _is_all(dense), offline, top, prefixes)
+    with progress.shown():
+        outcome = source_search.search(question, options)
+    console().print("\n".join(source_search.lines(outcome)), highlight=False, soft_wrap=True, markup=False)
+    result(source_search.to_json(question, outcome))
+
+
+@app.command(
+    "evidence eval",
+    cls=VerbWithoutRecord,
+    rich_help_panel="Literature",
+    examples=("xstilts evidence eval --golden GOLDEN --corpus anthology+abstracts.bib.gz --out evaluation",),
+)
+def evidence_eval(
+    golden: Annotated[Path, typer.Option(metavar="FOLDER", help="Questions, graded works, statements and pairs.")],
+    corpus: Annotated[Path, typer.Option(metavar="FILE", help="BibTeX file, perhaps compressed, or a folder of some.")],
+    encoder: EncoderOption = "",
+    dense: Dense = "candidates",
+    parts: Annotated[str, typer.Option(help="Parts of the evaluation, 'retrieval'; default: all.")] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="Also write evaluation.md and evaluation.json to this folder.")
+    ] = None,
+    cache: CacheFolder = None,
+) -> None:
+    """Measure search, and what follows it, on questions whose answers a reader has judged."""
+    from xstilts.runtime import extras, progress
+
+    extras.require("evidence", "an evaluation")
+    from xstilts.evidence.evaluation import evaluate
+    from xstilts.evidence.search.response_cache import CACHE
+    from xstilts.runtime.console import result
+
+    chosen = tuple(filter(None, parts.split(",")))
+    settings = evaluate.Settings(cache or CACHE, encoder, _is_all(dense), chosen)
+    with progress.shown():
+        report = evaluate.evaluate(golden, corpus, settings)
+    evaluate.show(report, out)
+    result(report)
+
+
+def _is_all(dense: str) -> bool:
+    """Return whether all works are embedded; InputError unless it is "all" or "candidates"."""
+    from xstilts.errors import InputError
+
+    if dense not in ("all", "candidates"):
+        raise InputError(f"--dense {dense}: give candidates or all")
+    return dense == "all"
 
 
 @app.command(

@@ -53,7 +53,9 @@ def show(
     screen.print_json(jsons.dumps({name: value for name, value in record.items() if name != "files"}))
     damaged = manifest.damaged_files(folder)
     state = f"DAMAGED: {', '.join(damaged)}" if damaged else "all as recorded"
-    screen.print(f"{counted(len(record['files']), 'file')}, {state}", highlight=False)
+    gone = len(manifest.dropped(record))
+    dropped = f", {gone} of them dropped" if gone else ""
+    screen.print(f"{counted(len(record['files']), 'file')}, {state}{dropped}", highlight=False)
     nearest = query.nearest_sibling(store, record)
     if nearest:
         screen.print(f"nearest sibling: {nearest[0].name}", highlight=False)

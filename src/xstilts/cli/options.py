@@ -108,6 +108,13 @@ Precision = Annotated[str, typer.Option(help="auto (bf16 where the device suppor
 Recompute = Annotated[
     bool, typer.Option("--recompute", help="Recompute activations in the backward pass: less memory, more time.")
 ]
+Keep = Annotated[
+    str,
+    typer.Option(
+        help="Weights that stay in the store: all; intermediate (those that another training began from); or none. The "
+        "others are dropped once nothing needs them, and built again where something does."
+    ),
+]
 AllowUnexpectedData = Annotated[
     bool,
     typer.Option(

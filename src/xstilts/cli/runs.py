@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from xstilts.cli.app import VerbWithoutRecord, app
-from xstilts.cli.options import ExperimentOptions, Out, RecipeOptions, RuntimeOptions, grouped
+from xstilts.cli.options import ExperimentOptions, Keep, Out, RecipeOptions, RuntimeOptions, grouped
 from xstilts.runtime.text import counted
 
 if TYPE_CHECKING:
@@ -30,14 +31,20 @@ LISTED = 40  # stages that `plan` lists one by one
     ),
 )
 @grouped
-def run(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: RuntimeOptions, out: Out = None) -> None:
+def run(
+    experiment: ExperimentOptions,
+    recipes: RecipeOptions,
+    runtime: RuntimeOptions,
+    out: Out = None,
+    keep: Keep = "all",
+) -> None:
     """Train, predict and score: the baseline and each intermediate setting, in all languages of the targets."""
     from xstilts.api import Comparison
     from xstilts.experiments.grid import feasible
     from xstilts.runtime import progress
     from xstilts.runtime.console import result
 
-    machine = runtime.runtime()
+    machine = replace(runtime.runtime(), keep=keep)
     grid = experiment.grid(recipes.recipes(), machine)
     if experiment.suite:
         with progress.shown():
@@ -64,16 +71,18 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
     """
     from xstilts.experiments import preflight, retries
     from xstilts.experiments.grid import feasible
-    from xstilts.planning import memory_fit
+    from xstilts.planning import disk, memory_fit
     from xstilts.runtime import progress
     from xstilts.runtime.console import console, result
     from xstilts.store import build, query
+    from xstilts.store.stage import with_inputs
 
     machine = runtime.runtime()
     grid = experiment.grid(recipes.recipes(), machine)
     with progress.shown():
         grid = (feasible(grid, machine) if experiment.suite else grid).resolved(machine)
         stages = grid.stages(machine)
+        stages = list(dict.fromkeys([*stages, *with_inputs(stages)]))  # in the order in which they are built
     preflight.check(stages, machine)
     missing = build.missing(tuple(stages), machine)
     screen, counts = console(), _counts(stages, missing)
@@ -89,6 +98,9 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
     repeats = sum(left for stage, left in grid.trainings(machine.data).items() if stage.key in absent)
     if repeats:
         screen.print(f"{retries.rule(grid.retries)}: at most {counted(repeats, 'training')} more", highlight=False)
+    needed = disk.of_stages(missing, machine, stages)
+    if needed.models:
+        screen.print(f"  disk  {needed.sentence()}", highlight=False, soft_wrap=True)
     memory = list(memory_fit.lines(missing, machine))
     for line in memory:
         screen.print(f"  memory  {line}", highlight=False, soft_wrap=True)
@@ -99,6 +111,7 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
             "expected_seconds": seconds,
             "repeats": repeats,
             "memory": memory,
+            "disk": needed.to_json(),
         }
     )
 
@@ -188,6 +201,7 @@ def print_comparisons(results: Sequence[Comparison], out: Path | None) -> None:
     """Print the tables of comparisons in one store and the places of their results; write the tables to a folder."""
     from xstilts.experiments import score_table
     from xstilts.runtime.console import console
+    from xstilts.store import manifest
     from xstilts.store.stage import Stage, folder_of
 
     screen, machine = console(), results[0].runtime
@@ -203,7 +217,7 @@ def print_comparisons(results: Sequence[Comparison], out: Path | None) -> None:
             f"  predictions  {folder_of(predictions, machine)}/predictions.jsonl, for example", highlight=False
         )
         model = predictions.arguments["model"]
-        if isinstance(model, Stage):
+        if isinstance(model, Stage) and manifest.has_all_files(folder_of(model, machine)):
             screen.print(f"  checkpoint   {folder_of(model, machine)}/model, for example", highlight=False)
     if out:
         score_table.save([table for result in results for table in result.tables], out)

@@ -41,6 +41,7 @@ def sandbox_pretrain(
     """Pretrain the sandbox's encoder again from random weights, in about half an hour on two cores."""
     from rich.table import Table
 
+    from xstilts import sandbox
     from xstilts.experiments import sandbox_encoder
     from xstilts.runtime import progress
     from xstilts.runtime.console import console, result
@@ -53,7 +54,8 @@ def sandbox_pretrain(
     for code, figures in measured.items():
         shown.add_row(code, *(f"{figures[name]:g}" for name in names))
     console().print(shown)
-    result({"encoder": out, "languages": measured})
+    console().print(f"  {sandbox.NOTE}", highlight=False)
+    result({"encoder": out, "languages": measured, "remarks": [sandbox.NOTE]})
 
 
 @sandbox.command(examples=("xstilts sandbox languages", "xstilts sandbox languages --json"))
@@ -71,6 +73,7 @@ def languages() -> None:
     for language in sandbox.LANGUAGES:
         shown.add_row(*(str(getattr(language, name)) for name in names), f"{sandbox.distance(language):.2f}")
     console().print(shown)
+    console().print(f"  {sandbox.NOTE}", highlight=False)
     every = sandbox.LANGUAGES
     result([{name: getattr(lang, name) for name in names} | {"distance": sandbox.distance(lang)} for lang in every])
 
@@ -82,6 +85,7 @@ def translations(
     """Write exact translations of the sandbox's target tasks, for translate-train and translate-test."""
     from xstilts.runtime.console import console, result
     from xstilts.runtime.text import counted
+    from xstilts.sandbox import NOTE
     from xstilts.sandbox.translations import write
     from xstilts.tasks import base
 
@@ -92,4 +96,5 @@ def translations(
         for path in write(name, base.task(name).sources[0].options, out)
     ]
     console().print(f"{counted(len(files), 'file')} in {out / 'translated'}/", highlight=False)
-    result({"files": files})
+    console().print(f"  {NOTE}", highlight=False)
+    result({"files": files, "remarks": [NOTE]})

@@ -15,6 +15,7 @@ from xstilts.cli.options import (
     Device,
     EncoderOptions,
     JsonFile,
+    Keep,
     MaxTokensPerPass,
     Precision,
     RecipeOptions,
@@ -109,6 +110,7 @@ def study(
     workers: Workers = 0,
     threads: Threads = 0,
     precision: Precision = "auto",
+    keep: Keep = "all",
     resume: Resume = False,
 ) -> None:
     """Run a study, print the verdict on each claim and write a report; exit code 1 where an arm could not be built."""
@@ -129,6 +131,7 @@ def study(
         workers=workers,
         threads=threads,
         precision=precision,
+        keep=keep,
     )
     console().print(finished)
     verdicts = [

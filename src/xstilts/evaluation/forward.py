@@ -32,16 +32,17 @@ class NotFinite(InputError):
 
     Args:
         number: The position of the input, or of its example.
-        layer: The first layer whose states are not finite; 0: the embeddings.
+        layer: The first layer whose states are not finite; 0: the embeddings; above the last layer: the head's outputs.
         depth: How many layers there are.
         example: The id of the example; "": not known here.
     """
 
     def __init__(self, number: int, layer: int, depth: int, example: str = "") -> None:
-        place = "the embeddings" if layer == 0 else f"layer {layer} of {depth}"
+        place = "states of the embeddings" if layer == 0 else f"states of layer {layer} of {depth}"
+        place = "outputs of the head" if layer > depth else place
         name = f"example '{example}'" if example else f"input {number}"
         super().__init__(
-            f"states of {place} are NaN or infinite for {name}, so that no score would mean anything: check the "
+            f"{place} are NaN or infinite for {name}, so that no score would mean anything: check the "
             "encoder's weights, or compute with --precision fp32"
         )
         self.number, self.layer, self.depth = number, layer, depth

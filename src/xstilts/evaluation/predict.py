@@ -230,6 +230,9 @@ def _outputs(
         label=label,
     ):
         for number, answer in zip(numbers, answers, strict=True):
+            if not np.isfinite(np.asarray(answer, dtype=np.float64)).all():
+                # With finite states it is the head that is wrong.
+                raise NotFinite(number, network.depth + 1, network.depth)
             outputs[number] = answer
     return outputs
 

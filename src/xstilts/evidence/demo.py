@@ -1,7 +1,7 @@
 """Demo: reports on five questions about intermediate-task training, from a local stub with fictional works.
 
 It needs no network and takes under a minute. All works are invented (`xstilts.evidence.stub`), so nothing in these
-reports is a fact.
+reports is a fact; each says so on every page, in the terminal and in each reference.
 """
 
 from __future__ import annotations

@@ -14,19 +14,21 @@ from typing import Any
 
 from xstilts.errors import InputError
 from xstilts.evidence.claims import llm_client, llm_proposals, study_binding, study_measurements
+from xstilts.evidence.claims.bearing import Vectors, similarity_of
 from xstilts.evidence.claims.question import parse_question
 from xstilts.evidence.claims.synthesis import synthesise
 from xstilts.evidence.claims.verdict import NliFunction
 from xstilts.evidence.report import bundle, llm_opinion, review
 from xstilts.evidence.report.to_json import synthesis_to_json
+from xstilts.evidence.retrieval.query_words import content_words
 from xstilts.evidence.search.client import Client, RetryPolicy
 from xstilts.evidence.search.corpus import Corpus, gather
 from xstilts.evidence.search.hosts import Host, configured_hosts
 from xstilts.evidence.search.queries import search_queries, topic_groups
+from xstilts.evidence.search.response_cache import CACHE
+from xstilts.evidence.search.retractions import read_table
 from xstilts.evidence.search.sources import source_names
 from xstilts.runtime import extras
-
-CACHE = Path.home() / ".cache" / "xstilts" / "evidence"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class ReportOptions:
         study: Folder of a study's report, whose results are compared with the literature.
         store: The run store that holds the study's results.
         bindings: JSON file of bindings of statements to the study's measures; by default they are proposed.
+        retractions: CSV file of Retraction Watch, whose works are excluded; by default what the sources say decides.
     """
 
     out: Path
@@ -50,6 +53,7 @@ class ReportOptions:
     study: Path | None = None
     store: Path = Path("work")
     bindings: Path | None = None
+    retractions: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,14 @@ class ReportServices:
         llm: Address and name of a language model that may propose evidence.
         hosts: Hosts of the sources; by default those of the environment.
         policy: Retries and timeouts.
+        vectors: A sentence encoder that ranks findings by meaning, beside their words.
     """
 
     nli: NliFunction | None = None
     llm: tuple[str, str] | None = None
     hosts: Mapping[str, Host] | None = None
     policy: RetryPolicy | None = None
+    vectors: Vectors | None = None
 
 
 NO_SERVICES = ReportServices()
@@ -92,11 +98,14 @@ def make_report(question: str, options: ReportOptions, services: ReportServices 
     parsed = parse_question(question)
     model = llm_client.LanguageModel(*services.llm, options.cache / "llm", options.offline) if services.llm else None
     sources, hosts = choose_sources(options.sources, services.hosts)
+    retracted = read_table(options.retractions) if options.retractions else frozenset()
     with Client(options.cache, hosts, services.policy, options.offline) as client:
-        corpus = gather(client, search_queries(parsed), topic_groups(parsed), sources)
+        words = [word.text for word in content_words(question)]
+        corpus = gather(client, search_queries(parsed), topic_groups(parsed), sources, retracted=retracted, words=words)
     _require_an_answer(corpus, sources)
     proposals = llm_proposals.propose(model, parsed, corpus) if model else ()
-    report = synthesis_to_json(synthesise(parsed, corpus, services.nli, proposals))
+    similarity = similarity_of(services.vectors) if services.vectors else None
+    report = synthesis_to_json(synthesise(parsed, corpus, services.nli, proposals, similarity))
     extra_files: dict[str, Any] = {bundle.PROPOSALS: [vars(proposal) for proposal in proposals]} if model else {}
     if options.study:
         bindings = study_binding.read(options.bindings) if options.bindings else None

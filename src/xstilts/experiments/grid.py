@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 
 from xstilts.errors import InputError
@@ -25,7 +25,7 @@ from xstilts.experiments.translated_splits import Translation
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Runtime
+from xstilts.runtime.machine import KEEP_ALL, Runtime
 from xstilts.store import local_executor, names
 from xstilts.store.build import is_built
 from xstilts.store.local_executor import Unbuilt
@@ -144,6 +144,20 @@ class Grid:
         """
         phases = (phase for run in self.all_runs(data) for phase in run.shared_phases())
         return {phase.stage: self.retries - len(phase.tries) for phase in phases if phase.role != names.PRETRAINING}
+
+    def tries(self, data: Splits | Path | None = None) -> list[Stage]:
+        """Return the trainings that ended no better than chance and were repeated.
+
+        Args:
+            data: Data folder, or splits, that the runs read.
+        """
+        if not self.retries:
+            return []
+        return list(
+            dict.fromkeys(
+                stage for run in self.all_runs(data) for phase in run.shared_phases() for stage in phase.tries
+            )
+        )
 
     def resolved(self, machine: Runtime) -> Grid:
         """Return the grid with those trainings in `collapsed` that the store says to have ended no better than chance.
@@ -324,16 +338,67 @@ def build(grids: Sequence[Grid], machine: Runtime) -> tuple[tuple[Grid, ...], in
         Unbuilt: Some could not be built; those that do not need them were.
     """
     machine.torch_device()  # refuse a missing device before anything is built
-    stages = [stage for grid in grids for stage in grid.stages(machine)]
+    stages = _behind_tables(grids, machine)
     preflight.check(stages, machine)
     built = 0
     if any(grid.retries for grid in grids):  # data that cannot be read cost no training
-        read = [stage for stage in with_inputs(stages) if stage.work.name == names.READ and not stage.inputs]
+        read = [stage for stage in stages if stage.work.name == names.READ and not stage.inputs]
         built = local_executor.build_all(read, machine)
+        if machine.keep != KEEP_ALL:
+            built += build_by_setting(grids, machine, local_executor.build_all, lambda: _resolved(grids, machine))
         grids, trained = settle(grids, machine, local_executor.build_all)
         built += trained
-        stages = [stage for grid in grids for stage in grid.stages(machine)]
-    return tuple(grids), built + local_executor.build_all(stages, machine, first=names.READ)
+        stages = _behind_tables(grids, machine)
+    keep = _with_tries(stages, grids, machine)
+    return tuple(grids), built + local_executor.build_all(stages, machine, first=names.READ, keep=keep)
+
+
+def _behind_tables(grids: Sequence[Grid], machine: Runtime) -> list[Stage]:
+    """Return the stages of grids with their inputs: tables read the manifests of trainings, which may be deleted."""
+    stages = [stage for grid in grids for stage in grid.stages(machine)]
+    return list(dict.fromkeys([*stages, *with_inputs(stages)]))
+
+
+def _resolved(grids: Sequence[Grid], machine: Runtime) -> list[Stage]:
+    grids = [grid.resolved(machine) for grid in grids]
+    return _with_tries(_behind_tables(grids, machine), grids, machine)
+
+
+def _with_tries(stages: Sequence[Stage], grids: Sequence[Grid], machine: Runtime) -> list[Stage]:
+    return [*stages, *(stage for grid in grids for stage in grid.tries(machine.data))]
+
+
+def build_by_setting(
+    grids: Sequence[Grid],
+    machine: Runtime,
+    build: Callable[..., int],
+    study: Callable[[], Sequence[Stage]],
+) -> int:
+    """Build one setting on one target after the other, so that weights can be dropped while trainings may be repeated.
+
+    All trainings are settled before anything is predicted (`settle`): of a whole study their weights would be there at
+    the same time. What fails is left to a later build of all stages, which says so.
+
+    Args:
+        grids: The grids.
+        machine: Where and how to build, and what is kept.
+        build: Builds stages; as `keep` it takes those of which the models keep their weights until they are made.
+        study: Returns all stages of the study, as the trainings in the store decide them.
+
+    Returns:
+        How many stages were built.
+    """
+    built = 0
+    for grid in grids:
+        for setting, target in product(grid.settings or ((),), grid.targets):
+            part = replace(grid, settings=(setting,) if setting else (), targets=(target,))
+            (part,), trained = settle((part,), machine, build)
+            built += trained
+            try:
+                built += build(part.stages(machine), machine, keep=study())
+            except Unbuilt as error:
+                built += error.built
+    return built
 
 
 def settle(

@@ -2,9 +2,10 @@
 
 Fine-tuning of large encoders sometimes stays at chance, by the seed alone; the usual practice is to start such a run
 again (Phang et al. 2018; Mosbach et al. 2021). The rule is of single trainings: where a training's record says that it
-is not above chance on development data of its training language, the training with the next seed takes its place, at
-most as often as declared, and the last one stays whatever it scores. Which seed that is follows from the first seed
-alone, so that everything else is a pure function of what a store has. Test data are not looked at.
+is not above chance on development data of its training language (on its training data, where there are no others), the
+training with the next seed takes its place, at most as often as declared, and the last one stays whatever it scores.
+Which seed that is follows from the first seed alone, so that everything else is a pure function of what a store has.
+Test data are not looked at.
 
 >>> [seed_of(2, number) for number in range(3)], first_seed(2002)
 ([2, 1002, 2002], 2)
@@ -41,9 +42,10 @@ def check(retries: int, seeds: int) -> None:
 
 def rule(retries: int) -> str:
     """Return the declared rule in words."""
+    often = "once" if retries == 1 else f"{retries} times"
     return (
-        "a training that ends no better than chance on development data of its training language is repeated with "
-        f"another seed, at most {'once' if retries == 1 else f'{retries} times'}"
+        "a training that ends no better than chance on development data of its training language (on training data "
+        f"where there are no others) is repeated with another seed, at most {often}"
     )
 
 
@@ -63,12 +65,22 @@ def first_seed(seed: int) -> int:
 
 
 def is_collapsed(record: Mapping[str, Any]) -> bool:
-    """Return whether a training is no better than chance on development data of any of its tasks.
+    """Return whether a training is no better than chance on any of its tasks.
 
     Args:
-        record: The manifest of the training. Without development data it cannot be judged.
+        record: The manifest of the training, which has scores on development data, or on training data of tasks
+            without them.
     """
-    return any(task["collapsed"] for task in (record["record"].get("dev") or {}).values())
+    return any(score["collapsed"] for score in judged(record).values())
+
+
+def judged(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the scores by which a training is judged, by task: `score`, `chance`, `collapsed`.
+
+    Args:
+        record: The manifest of the training.
+    """
+    return {**(record["record"].get("dev") or {}), **(record["record"].get("seen") or {})}
 
 
 def has_collapsed(training: Stage, machine: Runtime) -> bool:

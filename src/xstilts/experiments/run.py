@@ -110,6 +110,20 @@ class Recipes:
         formats = tuple((task.name, task.format) for task in tasks)
         return _recipe(self.name, formats, role, large, pooling, getattr(self, role))
 
+    def own_size(self, task: Task, of: int, role: str, encoder: Encoder | Stage) -> int | None:
+        """Return the most training examples of a task where it has a number of its own; None: the training's recipe's.
+
+        Args:
+            task: What is trained on.
+            of: How many tasks the training has.
+            role: "intermediate" or "target".
+            encoder: What is trained.
+        """
+        given = any(change.startswith("max_train_examples=") for change in getattr(self, role))
+        if of == 1 or given or not SETS[self.name].own_sizes:
+            return None
+        return self.of((task,), role, encoder).max_train_examples
+
     def in_form(self, task: Task, role: str) -> Task:
         """Return a task with its texts as the set reads them, which is as usual but for the targets of some sets.
 
@@ -685,7 +699,7 @@ def training_data(
         code = task.training_parts()[0][1]
         if recipe.selection and dev_task and splits.has(dev_task, "validation", code):
             given = replace(given, dev=splits.read(dev_task, "validation", code))
-        training_sets.append(given)
+        training_sets.append(replace(given, max_train_examples=recipes.own_size(task, len(tasks), role, encoder)))
     return with_development_data(training_sets, recipe)
 
 

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from rich.table import Table as RichTable
 
-from xstilts import metrics
+from xstilts import metrics, sandbox
 from xstilts.evaluation import contamination
 from xstilts.evaluation.score import read_score
 from xstilts.experiments import retries, snapshot_choice, translated_counts
@@ -284,8 +284,7 @@ def _notes(run: Run, machine: Runtime) -> Iterable[str]:
     if format.threshold_on_dev:
         chosen = read_score(folder_of(next(iter(run.scores().values())), machine))
         yield f"layer and threshold of mined pairs were chosen on {chosen['threshold_from']}"
-    if run.target.note:
-        yield run.target.note
+    yield from _marks(run)
     if format.language_model:
         yield "loss in nats a masked token, of the head that the encoder came with: lower is better"
     if run.translation:
@@ -295,6 +294,14 @@ def _notes(run: Run, machine: Runtime) -> Iterable[str]:
         yield f"not zero-shot from English: learned from {trained}"
     if run.target.metric == "pos_f1":
         yield "F1 of runs of equal tags, as XTREME scores it; token accuracy is in each score.json"
+
+
+def _marks(run: Run) -> Iterable[str]:
+    """Yield what a task itself says beside its scores, and that its languages are artificial where they are."""
+    if run.target.note:
+        yield run.target.note
+    if run.target.artificial and run.target.note != sandbox.NOTE:
+        yield sandbox.NOTE
 
 
 def _contaminated(runs: Mapping[str, list[Run]], machine: Runtime) -> Iterable[str]:

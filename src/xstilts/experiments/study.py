@@ -39,12 +39,12 @@ from xstilts.claims.results_table import COSTS, Result, ResultsTable
 from xstilts.errors import InputError
 from xstilts.experiments import collect_results, preflight
 from xstilts.experiments.extra_tables import ExtraTable, StageTable, TriedRate, TriedRates
-from xstilts.experiments.grid import Grid, settle
+from xstilts.experiments.grid import Grid, build_by_setting, settle
 from xstilts.experiments.run import Phase, Run
 from xstilts.experiments.splits import Splits
 from xstilts.models.naming import name_of
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Runtime
+from xstilts.runtime.machine import KEEP_ALL, Runtime
 from xstilts.runtime.text import counted, listed
 from xstilts.store import local_executor
 from xstilts.store.local_executor import Unbuilt
@@ -352,12 +352,21 @@ def build(study: Study, machine: Runtime) -> int:
     """
     machine.torch_device()
     tried = _try(study, machine)
-    _, trained = settle([arm.grid for arm in tuned(study, machine).arms], machine, _build_with_inputs)
-    return tried + trained + _build(resolved(study, machine).stages(machine), machine)
+    grids = [arm.grid for arm in tuned(study, machine).arms]
+    if study.retries and machine.keep != KEEP_ALL:
+        tried += build_by_setting(grids, machine, _build_with_inputs, lambda: _kept(resolved(study, machine), machine))
+    _, trained = settle(grids, machine, _build_with_inputs)
+    study = resolved(study, machine)
+    return tried + trained + _build(study.stages(machine), machine, _kept(study, machine))
 
 
-def _build_with_inputs(stages: Sequence[Stage], machine: Runtime) -> int:
-    return _build(with_inputs(stages), machine)
+def _kept(study: Study, machine: Runtime) -> list[Stage]:
+    """Return all stages of a resolved study, those that were repeated included."""
+    return [*study.stages(machine), *(stage for arm in study.arms for stage in arm.planned().grid.tries(machine.data))]
+
+
+def _build_with_inputs(stages: Sequence[Stage], machine: Runtime, keep: Sequence[Stage] = ()) -> int:
+    return _build(with_inputs(stages), machine, keep)
 
 
 def resolved(study: Study, machine: Runtime, partly: bool = True) -> Study:
@@ -435,7 +444,7 @@ def _try(study: Study, machine: Runtime) -> int:
         return error.built
 
 
-def _build(stages: Sequence[Stage], machine: Runtime) -> int:
+def _build(stages: Sequence[Stage], machine: Runtime, keep: Sequence[Stage] = ()) -> int:
     refused = {key: str(error) for key, error in preflight.failures(stages, machine).items()}
     for reason in dict.fromkeys(refused.values()):
         progress.note(f"what needs it is left out: {reason}")
@@ -446,7 +455,7 @@ def _build(stages: Sequence[Stage], machine: Runtime) -> int:
     }
     others = [stage for stage in stages if stage.key not in reasons]
     try:
-        built = local_executor.build_all(others, machine)
+        built = local_executor.build_all(others, machine, keep=keep)
     except Unbuilt as error:
         raise Unbuilt(str(error), reasons | error.reasons, error.built) from error
     if refused:

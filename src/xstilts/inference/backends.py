@@ -26,6 +26,7 @@ from xstilts.models import hf_format
 from xstilts.models.encoder import SANDBOX, tensor_files
 from xstilts.models.heads import AUTO, HEADLESS, MASKED_LM, mean_pool, stored_prefix
 from xstilts.models.network import Network
+from xstilts.store.manifest import refuse_dropped
 from xstilts.store.names import MODEL_FOLDER
 
 ROWS = 512  # tokens that an int8 layer takes at once: what lies between two products stays in the cache
@@ -92,11 +93,12 @@ def located(source: str | Path) -> Path:
     """Find a checkpoint's folder: as given, `model/` in the folder of a training, or the shipped encoder "sandbox".
 
     Raises:
-        InputError: There is none.
+        InputError: There is none, or its weights were dropped.
     """
     folder = SANDBOX if str(source) == "sandbox" else Path(source).expanduser()
     for one in (folder, folder / MODEL_FOLDER):
         if (one / "config.json").is_file():
+            refuse_dropped(one)
             return one
     raise InputError(f"{source} has no config.json; give the folder of a checkpoint, or of a finished training")
 

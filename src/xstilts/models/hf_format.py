@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 import transformers
 from safetensors.torch import save_file
 from tokenizers.processors import TemplateProcessing
@@ -231,8 +232,18 @@ def write_weights(tensors: Mapping[str, Tensor], folder: Path) -> None:
     Args:
         tensors: By their stored names.
         folder: Of the model.
+
+    Raises:
+        InputError: Some weights are NaN or infinite.
     """
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    for name, value in stored.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            count = int((~torch.isfinite(value)).sum())
+            raise InputError(
+                f"{counted(count, 'weight')} of {name} would be written as NaN or infinite to {folder / MODEL}: check "
+                "the encoder that was begun from, and the learning rates"
+            )
     save_file(stored, folder / MODEL, metadata={"format": "pt"})
     (folder / MODEL).chmod(0o644)  # safetensors makes it for its owner alone
 

@@ -134,7 +134,7 @@ class StudyMonitor:
         every = with_inputs(self.stages)
         self._functions = {stage.key: (stage.label, stage.work.name) for stage in every}
         self._steps = {stage.key: getattr(stage.arguments.get("recipe"), "steps", None) or 0 for stage in every}
-        self._missing = {stage.key for stage in missing(tuple(self.stages), Runtime(self.store))}
+        self._missing = {stage.key for stage in missing(tuple(self.stages), Runtime(self.store), contents=False)}
 
     def look(self) -> Status:
         """Return where the study stands now."""

@@ -33,9 +33,10 @@ from xstilts.models.configs import config_before
 from xstilts.models.encoder import Encoder
 from xstilts.models.families import FAMILIES
 from xstilts.models.naming import name_of
-from xstilts.planning import dataset_sizes, flops_estimate, memory_fit
+from xstilts.planning import dataset_sizes, disk, flops_estimate, memory_fit
 from xstilts.planning.counting_processes import count_ahead
 from xstilts.planning.dataset_sizes import Size
+from xstilts.planning.disk import Disk
 from xstilts.planning.flops_estimate import FlopsEstimate
 from xstilts.runtime import progress
 from xstilts.runtime.machine import GPU_TOKENS, Runtime, usable_cores
@@ -232,6 +233,7 @@ class Forecast:
         held_out: Which training examples become development data, by task: sentences.
         trials: What the choice of learning rates takes beyond the runs: a sentence, "" where nothing is chosen.
         repeats: What repeated trainings may take beyond the runs: a sentence, "" where none is repeated.
+        disk: What the weights of its models take on the disk.
     """
 
     gpu: Gpu
@@ -242,6 +244,7 @@ class Forecast:
     held_out: tuple[str, ...] = ()
     trials: str = ""
     repeats: str = ""
+    disk: Disk | None = None
 
     def encoder_sizes(self) -> dict[str, float]:
         """Return the parameters without embeddings of each arm's encoder by name, as far as they are known."""
@@ -306,7 +309,9 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
     chosen = _trials(_plan(sorted(spare, key=lambda stage: stage.key), (), estimator), gpu) if spare else ""
     repeats = _repeats(study, splits, estimator, gpu) if study.retries else ""
     held_out_parts = tuple(dict.fromkeys(part for planned in naive for part in estimator.held_out(planned)))
-    return Forecast(gpu, lines, tuple(sums), total, estimator.sizes(), held_out_parts, chosen, repeats)
+    made = [stage for run in every for stage in (*run.predictions, *(phase.stage for phase in run.trainings))]
+    needed = disk.of_stages(disk.in_order(made), machine)
+    return Forecast(gpu, lines, tuple(sums), total, estimator.sizes(), held_out_parts, chosen, repeats, needed)
 
 
 def planned(run: Run) -> PlannedRun:
@@ -434,7 +439,7 @@ class _Estimator:
             )
 
     def _training_size(self, training_set: TrainingSet, planned: Configuration) -> Size:
-        most = planned.recipe.max_train_examples
+        most = training_set.most_examples(planned.recipe)
         if training_set.shots:
             full_size = self._size_of_train(training_set, planned, None)
             counted = full_size.examples is not None and full_size.source.startswith("examples: data")

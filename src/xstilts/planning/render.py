@@ -157,6 +157,7 @@ def to_json(forecast: Forecast) -> dict[str, Any]:
         "held_out": list(forecast.held_out),
         "trials": forecast.trials,
         "repeats": forecast.repeats,
+        "disk": forecast.disk.to_json() if forecast.disk else None,
         "notes": list(notes(forecast.gpu)),
     }
 
@@ -243,7 +244,9 @@ def _remarks(forecast: Forecast) -> Iterator[str]:
     for encoder, why in dict.fromkeys((name_of(line.configuration.encoder), line.why) for line in forecast.lines):
         if why:
             yield f"  not known of {encoder}: {why}"
-    yield from (f"  {sentence}" for sentence in (*forecast.held_out, forecast.trials, forecast.repeats) if sentence)
+    disk = forecast.disk.sentence() if forecast.disk else ""
+    sentences = (*forecast.held_out, forecast.trials, forecast.repeats, disk)
+    yield from (f"  {sentence}" for sentence in sentences if sentence)
 
 
 def _misfits(forecast: Forecast) -> Iterator[str]:

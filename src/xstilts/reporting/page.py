@@ -60,6 +60,7 @@ SHAPES = {  # of the mark beside a status, so that colour is not needed to tell 
     "works differ": "half",
     "one work": "half",
     "no evidence found": "empty",
+    "not understood": "empty",
 }
 
 
@@ -185,6 +186,7 @@ class Page:
         inputs: The keys of each stage's direct inputs, by its key: the stages that the page describes.
         heading: The heading above the verdicts.
         measured_on: What the answer was measured on, each fact with its label.
+        notice: What a reader must know before anything else, as that works or languages are made up; "" for nothing.
     """
 
     source: str
@@ -196,6 +198,7 @@ class Page:
     inputs: Mapping[str, tuple[str, ...]] | None = None
     heading: str = "Verdicts"
     measured_on: tuple[tuple[str, str], ...] = ()
+    notice: str = ""
 
     @property
     def tally(self) -> tuple[tuple[str, int], ...]:
@@ -278,7 +281,9 @@ def html(page: Page, template: str = "page.html") -> str:
 
 def markdown(page: Page) -> str:
     """Return a page in Markdown, to be read in a terminal or a repository; of large tables only their size."""
-    lines = [f"# {text.markdown(page.title)}", "", f"**{text.markdown(page.answer)}**", ""]
+    lines = [f"# {text.markdown(page.title)}", ""]
+    lines += [f"> {text.markdown(page.notice)}", ""] if page.notice else []
+    lines += [f"**{text.markdown(page.answer)}**", ""]
     if page.measured_on:
         lines += [*(f"- {text.markdown(label)}: {text.markdown(fact)}" for label, fact in page.measured_on), ""]
     for paragraph in page.about:

@@ -26,6 +26,7 @@ from xstilts.reporting.page import Listing, Page, Section, VerdictView, save
 from xstilts.reporting.study_report import MEAN, ZERO_SHOT
 from xstilts.runtime import tables, text
 from xstilts.runtime.tables import NOTHING, Cell, TableView, is_known
+from xstilts.sandbox import notice
 from xstilts.store.names import BASELINE
 
 Json = Mapping[str, Any]
@@ -82,6 +83,7 @@ def page(report: Json) -> Page:
         ),
         sections=_sections(report),
         inputs={key: tuple(stage.get("inputs", ())) for key, stage in report.get("stages", {}).items()},
+        notice=notice(row["language"] for row in report.get("rows", ())),
     )
 
 

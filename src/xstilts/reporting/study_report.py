@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from xstilts import sandbox
 from xstilts.claims import measures, published
 from xstilts.claims.claim import LEVEL, Claim, Verdict
 from xstilts.claims.claim_validation import slug
@@ -208,6 +209,7 @@ def build_report(
     question, _, about = study.question.strip().partition("\n")
     records = _records(table, machine)
     derived = derived_sections(table, verdicts, records)
+    notice = sandbox.notice(row.language for row in table.rows)
     own_tables = _extra_tables((*study.extras, *paired_tests(study.claims)), table, records, machine)
     report = {
         "format": FORMAT,
@@ -218,6 +220,7 @@ def build_report(
             "digest": manifest.sha256(origin.file)[:12],
             **({"encoder": origin.encoder} if origin.encoder else {}),
         },
+        **({"notice": notice} if notice else {}),
         "question": question,
         "about": about.strip(),
         **derived,
@@ -305,7 +308,7 @@ def stage_json(record: Json) -> Json:
         "seconds": record["seconds"] if record["record"].get("cost") else None,
         "inputs": list(record["inputs"]),
         "files": {name: file["sha256"] for name, file in record["files"].items() if not name.startswith("model/")},
-        "record": manifest.sha256(record["folder"] / manifest.RECORD),
+        "record": manifest.digest(record["folder"]),
     }
 
 
@@ -757,9 +760,11 @@ def _top_family(language: Language) -> str:
 def _collapsed(table: ResultsTable, records: Records) -> Iterator[Json]:
     behind = {key for row in table.rows for key in row.keys}
     for key, record in records.items():
-        for name, task in record["record"].get("dev", {}).items():
+        for name, task in retries.judged(record).items():
             if task["collapsed"] and key in behind:
-                why = f"{name} ended at {task['score']:.1f} on development data, where chance is {task['chance']:.1f}"
+                seen = name in (record["record"].get("seen") or {})
+                data = "its own training data" if seen else "development data"
+                why = f"{name} ended at {task['score']:.1f} on {data}, where chance is {task['chance']:.1f}"
                 yield {"stage": f"{record['label']}-{key}", "key": key, "why": why}
 
 
@@ -789,7 +794,7 @@ def _try(key: str, record: Json) -> Json:
     return {
         "key": key,
         "seed": record["arguments"]["seed"],
-        "dev": record["record"].get("dev") or {},
+        "dev": retries.judged(record),
         "collapsed": retries.is_collapsed(record),
         "seconds": (record["record"].get("cost") or {}).get("seconds"),
     }

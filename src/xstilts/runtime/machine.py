@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEVICE = re.compile(r"auto|cpu|(cuda|mps|xpu)(:\d+)?")
 PRECISIONS = ("auto", "fp32", "bf16")
+KEEPS = KEEP_ALL, KEEP_INTERMEDIATE, KEEP_NONE = ("all", "intermediate", "none")
 # What GNU's, LLVM's and Intel's OpenMP read about waiting threads.
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 GPU_TOKENS, CPU_TOKENS = 16384, 512  # a GPU wants large passes; a CPU takes small ones as fast, in less memory
@@ -137,6 +138,8 @@ class Runtime:
         memory_gib: Device memory in GiB that a plan assumes (`memory_fit`); 0: that of the present device.
         processes: Processes that compute one training together, each on a GPU of its own (`training.processes`).
         shard: Divide weights, gradients and optimizer states among these processes instead of having them in each.
+        keep: Weights that `run` and `study` leave in the store: "all", those that another training began from
+            ("intermediate") or "none"; the others are dropped as soon as nothing needs them.
 
     Raises:
         InputError: A choice is unknown, or a number is out of range or of another type.
@@ -157,6 +160,7 @@ class Runtime:
     recompute: bool = False
     compiled: bool = False
     memory_gib: float = 0.0
+    keep: str = KEEP_ALL
     processes: int = 1
     shard: bool = False
 
@@ -172,6 +176,10 @@ class Runtime:
             raise InputError(f"precision '{self.precision}' is not supported: {remedy if fp16 else known}")
         if self.packing not in ("auto", "on", "off"):
             raise InputError(f"unknown packing '{self.packing}': give auto, on or off")
+        if self.keep not in KEEPS:
+            raise InputError(f"unknown weights to keep '{self.keep}': give {', '.join(KEEPS[:-1])} or {KEEPS[-1]}")
+        if self.keep != KEEP_ALL and sys.platform == "win32":
+            raise InputError(f"--keep {self.keep} needs shared locks, which Windows does not have: leave it out")
         for name, least in {"max_tokens_per_pass": 0, "workers": 0, "threads": 0, "processes": 1}.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:

@@ -40,6 +40,19 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def bytes_text(number: float) -> str:
+    """Return a number of bytes in a unit that suits it.
+
+    >>> bytes_text(999), bytes_text(1536), bytes_text(3 * 2**30)
+    ('999 B', '1.5 KiB', '3.0 GiB')
+    """
+    for unit in ("B", "KiB", "MiB"):
+        if number < 1024:
+            return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:,.1f} GiB"
+
+
 def markdown(text: str) -> str:
     """Return Markdown that shows a text as it is, in one line."""
     return SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))

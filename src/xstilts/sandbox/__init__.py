@@ -21,6 +21,7 @@ from xstilts.sandbox.languages import (
     digest,
     distance,
     language,
+    notice,
 )
 from xstilts.sandbox.tasks import GENERATOR, LABELS, VERSION, examples, has
 from xstilts.sandbox.texts import parallel, text
@@ -41,6 +42,7 @@ __all__ = [
     "examples",
     "has",
     "language",
+    "notice",
     "parallel",
     "text",
 ]

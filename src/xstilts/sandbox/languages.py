@@ -11,6 +11,7 @@ it another code.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -148,6 +149,25 @@ _DISTANCES = ", ".join(f"{other.code} {distance(other):.2f}" for other in LANGUA
 NOTE = f"artificial languages at a distance from {ENGLISH_LIKE.code} of {_DISTANCES}: no evidence about real ones"
 LIMIT = "The languages are artificial and the encoder is tiny: this shows that the machinery works."
 CITATION = "Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)"
+
+
+NOTICE = "Artificial languages: this was measured in the sandbox, in languages that nobody speaks, and is no evidence"
+
+
+def notice(codes: Iterable[str]) -> str:
+    """Return what a reader of results must know first, where they are of artificial languages; "" where none are.
+
+    Args:
+        codes: The codes of the languages, or of pairs of them ("qaa-qab").
+
+    Returns:
+        A sentence with the codes of the artificial ones.
+
+    >>> notice(["en", "de-sw"])
+    ''
+    """
+    artificial = sorted({part for code in codes for part in code.split("-")} & set(CODES))
+    return f"{NOTICE} about real ones ({', '.join(artificial)})." if artificial else ""
 
 
 def digest() -> str:

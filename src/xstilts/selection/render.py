@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.table import Table as RichTable
 
+from xstilts import sandbox
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.text import counted
@@ -20,6 +21,7 @@ from xstilts.selection.recommend import recommend
 from xstilts.selection.recommendation import Advice, Figure, known
 from xstilts.selection.successive_halving import Round, Standing
 from xstilts.stats import Summary
+from xstilts.tasks import base
 
 ADVICE = "recommend.json"
 METHODS = {
@@ -106,6 +108,8 @@ def _cell(figure: Figure | None, rank: float, method: str) -> str:
 
 def summary_lines(advice: Advice) -> Iterator[str]:
     """Yield sentences about what is certain and what is not."""
+    if base.is_artificial(advice.target):
+        yield sandbox.NOTE
     certainty = known(advice)
     if certainty is None:
         yield "nothing is known: no method has a figure for every candidate; raise --budget"

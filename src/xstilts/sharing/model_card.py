@@ -30,6 +30,7 @@ from xstilts.models.heads import HEADLESS, LABELLED
 from xstilts.models.pooling import FAMILY
 from xstilts.runtime import tables
 from xstilts.runtime.text import counted, listed, markdown
+from xstilts.sandbox import notice
 from xstilts.sharing import licences, usage
 from xstilts.sharing.history import History, LanguageScore, Split, TaskTraining, Training
 from xstilts.sharing.licences import UNKNOWN, Licence
@@ -193,6 +194,7 @@ def metadata(facts: CardFacts) -> ModelCardData:
     tags += ["intermediate-task-training"] if any(t.role == names.INTERMEDIATE for t in history.trainings) else []
     tags += ["sentence-transformers"] if facts.sentence_transformers else []
     tags += ["onnx"] if facts.onnx else []
+    tags += ["artificial-languages"] if notice(_languages(history)) else []
     shown = dict.fromkeys(code for code in _languages(history) if code in languages())
     identifier, named = _licence(facts, sources)
     scored = [result for score in history.scores for result in _results(facts, score)]
@@ -329,6 +331,9 @@ def _results(facts: CardFacts, score: LanguageScore) -> Iterator[EvalResult]:
 def _lines(facts: CardFacts) -> Iterator[str]:
     yield f"# {markdown(facts.name)}"
     yield ""
+    if marked := notice(_languages(facts.history)):
+        yield f"> **{marked}**"
+        yield ""
     yield _summary(facts)
     yield ""
     yield from _use(facts)

@@ -1,7 +1,8 @@
 """Build: the results of stages, each in a folder of the store that appears complete or not at all.
 
 A stage is built in `<folder>.part` under a lock, and the folder is renamed when its manifest is written. So a process
-that is killed leaves nothing that looks finished, and two processes that need one stage build it once.
+that is killed leaves nothing that looks finished, and two processes that need one stage build it once. The files of an
+input are compared with their digests before they are used: what was damaged is put aside and built again.
 """
 
 from __future__ import annotations
@@ -12,86 +13,156 @@ import inspect
 import os
 import shutil
 import time
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
 from xstilts.store.stage import BuildContext, Stage, StageError, StageFunction, folder_of
+from xstilts.store.weights import lock_of, reading, unused
+
+PART, REPLACED = ".part", ".replaced"
+TRIES = 10  # how often inputs are built again that another process drops or that are damaged meanwhile
 
 
 def is_built(stage: Stage, machine: Runtime) -> bool:
-    """Return whether a stage's result is in the store.
+    """Return whether a stage is finished: its result is in the store, if perhaps without the weights.
 
     Args:
         stage: The stage.
         machine: Names the store.
 
     Returns:
-        Whether its folder has a manifest and every file that this names.
+        Whether its folder has a manifest and every file that this names, but for dropped ones (`weights.drop`).
     """
     return manifest.is_whole(folder_of(stage, machine))
 
 
 def build(stage: Stage, machine: Runtime) -> Path:
-    """Build a stage and its inputs, as far as they are not in the store.
+    """Build a stage and its inputs, as far as they are not in the store with all of their files.
 
-    Many processes may call this on one store: one builds, the others wait.
+    Many processes may call this on one store: one builds, the others wait. Files are read and compared with their
+    digests, once in a process; a damaged folder is put aside and built again.
 
     Args:
         stage: The stage.
         machine: Where and how to build it.
 
     Returns:
-        The folder of the result.
+        The folder of the result, with all of its files.
 
     Raises:
-        StageError: The disk is full. What the stage's function raises passes through; finished stages stay.
+        StageError: The disk is full, or inputs are damaged again and again. What the stage's function raises passes
+            through; finished stages stay.
     """
     folder = folder_of(stage, machine)
-    if is_built(stage, machine):
-        return folder
-    for input_stage in stage.inputs:
-        build(input_stage, machine)
-    with _lock(folder):
-        if not is_built(stage, machine):
+    for _ in range(TRIES):
+        if is_usable(folder):
+            return folder
+        for input_stage in stage.inputs:
+            build(input_stage, machine)
+        # Nobody drops files of the inputs from here on; what was dropped before is built again.
+        with _lock(folder), reading(stage.inputs, machine):
             # Asked again under the lock: another process may have finished the stage while this one waited.
-            _make(stage, folder, machine)
-    return folder
+            if not is_usable(folder) and all(is_usable(folder_of(part, machine)) for part in stage.inputs):
+                _make(stage, folder, machine)
+                return folder
+    raise StageError(
+        f"the inputs of {folder.name} are damaged or deleted as soon as they are built: look at the disk of "
+        f"{machine.store}, and at what else deletes files there"
+    )
 
 
-def missing(stages: tuple[Stage, ...], machine: Runtime) -> list[Stage]:
-    """Return the stages that have to be built for others.
+def is_usable(folder: Path) -> bool:
+    """Return whether a stage's folder has all of its files, with the contents that were written.
 
     Args:
-        stages: What is to be built.
+        folder: Folder of the stage.
+    """
+    with _readable(folder):
+        record = manifest.sound(folder)
+        return record is not None and not manifest.absent(folder, record) and not manifest.changed_files(folder, record)
+
+
+def missing(stages: tuple[Stage, ...], machine: Runtime, contents: bool = True) -> list[Stage]:
+    """Return the stages that have to be built for others.
+
+    A model whose weights were dropped is finished, but has to be built again for a stage that is made from it.
+
+    Args:
+        stages: What is to be finished.
         machine: Names the store.
+        contents: Whether files are compared with their digests, weights excepted, which `build` looks at.
 
     Returns:
-        These stages and their transitive inputs, without finished ones; inputs first, each once.
+        Those of these stages that are not finished, with the transitive inputs that are needed for them and are not
+        there; inputs first, each once.
     """
-    visited: set[str] = set()
-    order: list[Stage] = []
     in_store = _keys(machine.store)
 
-    def visit(stage: Stage) -> None:
-        if stage.key in visited:
-            return
-        visited.add(stage.key)
-        # The inputs of a finished stage are not visited: they may have been deleted.
-        if stage.key in in_store and is_built(stage, machine):
-            return
-        for input_stage in stage.inputs:
-            visit(input_stage)
-        order.append(stage)
+    def is_there(stage: Stage, with_weights: bool) -> bool:
+        folder = folder_of(stage, machine)
+        with _readable(folder):
+            record = manifest.sound(folder) if stage.key in in_store else None
+            if record is None:
+                return False
+            if manifest.absent(folder, record) - (set() if with_weights else set(manifest.dropped(record))):
+                return False
+            read = [name for name in record["files"] if name not in manifest.weights(record)] if contents else ()
+            return not manifest.changed_files(folder, record, read)
 
-    for item in stages:
-        visit(item)
-    return order
+    # The inputs of what is finished do not matter: they may have been deleted.
+    needed = {stage.key for stage in stages if not is_there(stage, False)}
+    stack = [stage for stage in stages if stage.key in needed]
+    while stack:
+        for input_stage in stack.pop().inputs:
+            if input_stage.key not in needed and not is_there(input_stage, True):
+                needed.add(input_stage.key)
+                stack.append(input_stage)
+    order: dict[str, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage.key in needed and stage.key not in order:
+            for input_stage in stage.inputs:
+                visit(input_stage)
+            order[stage.key] = stage
+
+    for stage in stages:
+        visit(stage)
+    return list(order.values())
+
+
+def recover(store: Path) -> None:
+    """End what killed processes began: of a model that was being built again, exactly one folder remains.
+
+    Args:
+        store: Folder of the store.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for path in [store / name for name in os.listdir(store) if name.endswith(REPLACED)]:
+            folder = path.with_name(path.name.removesuffix(REPLACED))
+            with unused(folder) as is_unused:
+                if is_unused and folder.exists():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif is_unused and path.exists():
+                    path.rename(folder)  # it lacks weights, and has the record
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Refuse to judge a stage that cannot be read: that may pass, and does not mean that it is damaged."""
+    try:
+        yield
+    except OSError as error:
+        raise StageError(
+            f"{error.filename or folder} cannot be read ({error.strerror or error}), so nothing is known of the "
+            "stage: look at the disk and at the file's rights, then run again; nothing was changed"
+        ) from error
 
 
 def _keys(store: Path) -> set[str]:
@@ -102,28 +173,34 @@ def _keys(store: Path) -> set[str]:
 
 
 def _make(stage: Stage, folder: Path, machine: Runtime) -> None:
-    part = folder.with_name(folder.name + ".part")
-    # What a killed call left: a stage that cannot continue it starts clean.
-    if part.exists() and not stage.work.resumes:
-        shutil.rmtree(part)
+    part, replaced = (folder.with_name(folder.name + suffix) for suffix in (PART, REPLACED))
     try:
+        _clear(part, stage.work)
+        shutil.rmtree(replaced, ignore_errors=True)
         part.mkdir(parents=True, exist_ok=True)
         context = BuildContext(part, machine)
         started = time.time()
         stage.work.function(context, **stage.arguments)
         manifest.write(part, _facts(stage, context, started))
         if folder.exists():
-            _put_aside(folder)
+            folder.rename(replaced) if _is_intact(folder) else _put_aside(folder)
         # The rename is last, when every file is on the disk: a folder without ".part" is never half a result.
         part.rename(folder)
         manifest.sync(folder.parent)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+        shutil.rmtree(replaced, ignore_errors=True)
+    except Exception as error:
+        if not _is_full(error):
             raise
         raise StageError(
             f"no space left in {machine.store} while building {folder.name}: "
             "free some and run again, what is finished stays"
         ) from error
+
+
+def _is_full(error: Exception) -> bool:
+    """Return whether an error is that of a full disk, as Python or a library in another language says it."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or any(f"(os error {code})" in str(error) for code in (errno.ENOSPC, errno.EDQUOT))
 
 
 def _facts(stage: Stage, context: BuildContext, started: float) -> dict[str, Any]:
@@ -148,6 +225,33 @@ def source_digest(work: StageFunction) -> str:
     return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
+def _clear(part: Path, work: StageFunction) -> None:
+    """Remove what a killed call left, but for the files that the stage continues from."""
+    if not part.exists():
+        return
+    if not work.resumes:
+        shutil.rmtree(part)
+        return
+    manifest.sweep(part)
+    if isinstance(work.resumes, bool):
+        return
+    kept = {path for pattern in work.resumes for path in part.glob(pattern)}
+    for path in part.rglob("*"):
+        if path.is_file() and path not in kept:
+            path.unlink()
+
+
+def _is_intact(folder: Path) -> bool:
+    """Return whether a stage lacks files, and what is there of it is as it was written."""
+    record = manifest.sound(folder)
+    there = [name for name in record["files"] if (folder / name).exists()] if record else []
+    return (
+        record is not None
+        and not (manifest.absent(folder, record) & {*there})
+        and not manifest.changed_files(folder, record, there)
+    )
+
+
 def _put_aside(folder: Path) -> None:
     """Rename a damaged result: it is no longer taken for finished, and nothing of it is deleted."""
     number = next(n for n in range(1, 10**6) if not folder.with_name(f"{folder.name}.damaged{n}").exists())
@@ -157,9 +261,7 @@ def _put_aside(folder: Path) -> None:
 
 def _lock(folder: Path) -> AbstractContextManager[object]:
     """Return the held lock of a stage; the operating system releases it when the process ends."""
-    locks = folder.parent / ".locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(locks / f"{folder.name.rsplit('-', 1)[-1]}.lock")
+    lock = lock_of(folder)
     try:
         # First without waiting, only to tell the user why the second call waits.
         return lock.acquire(timeout=0)

@@ -101,6 +101,8 @@ class BuildStatus:
         steps: The last step of running stages, by key.
         ended: When it ended; None before.
         alive: Whether its process is running.
+        inputs: Keys of what a stage is made from, by the stage's key.
+        own: Whether it is a build of this process.
     """
 
     name: str
@@ -113,6 +115,8 @@ class BuildStatus:
     steps: dict[str, dict[str, Any]]
     ended: float | None
     alive: bool
+    inputs: dict[str, list[str]] = field(default_factory=dict)
+    own: bool = False
 
 
 @contextmanager
@@ -157,8 +161,7 @@ def read(store: Path) -> list[BuildStatus]:
 
 
 def _begin(todo: Sequence[Stage], machine: Runtime, open_: ExitStack) -> Path:
-    host = re.sub(r"\W", "_", socket.gethostname())
-    folder = machine.store / FOLDER / f"{host}-{os.getpid()}-{time.time_ns()}"
+    folder = machine.store / FOLDER / f"{_process()}{time.time_ns()}"
     folder.mkdir(parents=True)
     # The lock lasts as long as the process, however this ends, and so tells others whether the build is alive.
     lock = open_.enter_context((folder / LOCK).open("w"))
@@ -172,9 +175,16 @@ def _begin(todo: Sequence[Stage], machine: Runtime, open_: ExitStack) -> Path:
         "workers": max(1, machine.workers),
         "stages": {item.key: (item.label, item.work.name) for item in todo},
         "arguments": {item.key: canonical(item.arguments) for item in todo if item.work.resumes},
+        "inputs": {item.key: [part.key for part in item.inputs] for item in todo if item.inputs},
     }
     manifest.replaced(folder / ASKED, json.dumps(request, ensure_ascii=False))
     return folder
+
+
+def _process() -> str:
+    """Return what the names of this process's folders begin with."""
+    host = re.sub(r"\W", "_", socket.gethostname())
+    return f"{host}-{os.getpid()}-"
 
 
 @contextmanager
@@ -215,7 +225,13 @@ def _read(folder: Path) -> BuildStatus:
     stages = {key: (label, work) for key, (label, work) in request["stages"].items()}
     progress_now = {name: now[name] for name in ("running", "failed", "steps", "ended")}
     begun = folder.name, request["started"], request["workers"], stages, request["arguments"]
-    return BuildStatus(*begun, **progress_now, alive=alive and now["ended"] is None)
+    return BuildStatus(
+        *begun,
+        **progress_now,
+        alive=alive and now["ended"] is None,
+        inputs=request.get("inputs", {}),
+        own=folder.name.startswith(_process()),
+    )
 
 
 def _alive(folder: Path) -> bool:

@@ -24,11 +24,12 @@ from xstilts.errors import InputError
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime, available_memory_bytes, busy, let_threads_sleep, usable_cores
 from xstilts.runtime.progress import Event
-from xstilts.runtime.text import counted
+from xstilts.runtime.text import bytes_text, counted
 from xstilts.store import build, build_log, names
 from xstilts.store.build_log import BuildLog
 from xstilts.store.identity import SORTED, canonical
 from xstilts.store.stage import Stage, StageError, with_inputs
+from xstilts.store.weights import Dropping
 
 Bundle = tuple[Stage, ...]
 Failures = dict[str, Exception | None]  # by key; None where only something needed failed
@@ -55,7 +56,7 @@ class _Refused(StageError):
     """An InputError of a worker process, by its message."""
 
 
-def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "") -> int:
+def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "", keep: Sequence[Stage] = ()) -> int:
     """Build stages and their inputs.
 
     A stage that fails does not stop those that do not depend on it.
@@ -65,14 +66,17 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "") -> int
         machine: Where and how to build them; `workers` processes side by side.
         first: Name of a function. Its stages are built before all others, and where one of them fails no other stage
             is built: data that cannot be read cost no training.
+        keep: The stages of the whole study, where the weights of models are to be dropped as `machine.keep` says; a
+            model of which one of these stages has still to be made keeps them. None: nothing is dropped.
 
     Returns:
-        How many stages were not in the store yet.
+        How many stages were not in the store yet, or not with the files that others need.
 
     Raises:
         Unbuilt: Some stages failed; raised when all others are built.
         StageError: The disk is full, a worker process died, or a stage has a function that workers cannot import.
     """
+    build.recover(machine.store)
     todo = build.missing(tuple(stages), machine)
     if todo:
         _require_store(machine)
@@ -83,15 +87,20 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "") -> int
         progress.note(f"continuing: {finished} of {counted(finished + len(todo), 'stage')} finished")
     early = [item for item in todo if item.work.name == first and not item.inputs]
     failed: Failures = {}
+    dropping = Dropping(with_inputs((*keep, *stages)) if keep else (), machine, build.is_built)
+    dropping.sweep()  # what an earlier, killed call did not come to
     with build_log.noted(todo, machine) as note:
         for part in (early, todo if not early else [item for item in todo if item.work.name != first or item.inputs]):
             if failed:
                 break
             done = len(early) if part is not early else 0
             if machine.workers <= 1 or len(part) <= 1:
-                failed = _one_by_one(part, machine, note, partial(_tell, done, len(todo)))
+                failed = _one_by_one(part, machine, note, partial(_tell, done, len(todo)), dropping)
             else:
-                failed = _Side(part, machine, note, done).run()
+                failed = _Side(part, machine, note, done, dropping).run()
+    dropping.sweep()  # what another build held
+    if dropping.freed:
+        progress.note(f"weights that nothing needs any more were dropped: {bytes_text(dropping.freed)}")
     if failed:
         reasons = [(item.label, error) for item in todo if (error := failed.get(item.key))]
         alike: dict[str, list[str]] = {}  # one row of a user's file may fail the training, development and test split
@@ -136,7 +145,7 @@ def _suited_workers(todo: Sequence[Stage], machine: Runtime) -> int:
     levels: dict[int, list[Stage]] = {}
     for item in todo:
         below = max((depth.get(before.key, 0) for before in item.inputs), default=0)
-        depth[item.key] = below + item.work.resumes
+        depth[item.key] = below + bool(item.work.resumes)
         if item.work.resumes:
             levels.setdefault(below, []).append(item)
     predicted = len({_model(item) for item in todo if "model" in item.arguments})
@@ -169,7 +178,11 @@ def _require_store(machine: Runtime) -> None:
 
 
 def _one_by_one(
-    todo: Sequence[Stage], machine: Runtime, note: BuildLog, tell: Callable[[int, Stage], None]
+    todo: Sequence[Stage],
+    machine: Runtime,
+    note: BuildLog,
+    tell: Callable[[int, Stage], None],
+    dropping: Dropping | None = None,
 ) -> Failures:
     """Build stages in an order that has inputs first; return those that failed and those that needed them."""
     failed: Failures = {}
@@ -180,8 +193,11 @@ def _one_by_one(
             continue
         note.begin((item,))
         try:
-            build.build(item, machine)
+            if dropping is None or not dropping.is_over(item):
+                build.build(item, machine)
             note.end(item)
+            if dropping:
+                dropping.after(item)
         except StageError as error:
             note.fail(item, str(error))
             raise
@@ -204,8 +220,15 @@ def _said(error: Exception) -> str:
 class _Side:
     """Stages being built side by side: what is ready goes to the workers, what is done makes more ready."""
 
-    def __init__(self, todo: Sequence[Stage], machine: Runtime, note: BuildLog, before: int = 0) -> None:
-        self.machine, self.note = machine, note
+    def __init__(
+        self,
+        todo: Sequence[Stage],
+        machine: Runtime,
+        note: BuildLog,
+        before: int = 0,
+        dropping: Dropping | None = None,
+    ) -> None:
+        self.machine, self.note, self.dropping = machine, note, dropping
         self.waiting = {item.key: item for item in todo}
         self.place = {item.key: number for number, item in enumerate(todo)}
         self.needs = {item.key: {n.key for n in item.inputs if n.key in self.waiting} for item in todo}
@@ -249,8 +272,13 @@ class _Side:
         running: dict[Future[Failures], Bundle] = {}
         while self.waiting or running:
             for bundle in self._bundles(self.machine.workers - len(running)):
+                if self.dropping and all(map(self.dropping.is_over, bundle)):
+                    self._finish(bundle, {})
+                    continue
                 running[pool.submit(_build, _packed(bundle, machine))] = bundle
             if not running:
+                if self.ready:
+                    continue
                 break
             # Wakes up often, so that the progress of running stages is shown.
             finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -292,6 +320,8 @@ class _Side:
                 continue
             self.done += 1
             self.note.end(item)
+            if self.dropping:
+                self.dropping.after(item)
             for other in self.needed_by.get(item.key, ()):
                 self.needs[other.key].discard(item.key)
                 if not self.needs[other.key] and other.key in self.waiting:

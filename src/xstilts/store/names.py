@@ -26,6 +26,9 @@ TRANSLATE = "xstilts.translation.translate"
 GIVEN_TRANSLATIONS = "xstilts.translation.given"
 TRANSLATED = "xstilts.translation.translated"
 
+# Stages whose result is a model: its weights can be dropped when nothing needs them any more.
+MODELS = frozenset({UNTRAINED, TRAIN, LAYER_RESET, COMBINE, FIRST_LAYERS})
+
 # Files in the folders of stages.
 MANIFEST_FILE = "stage.json"
 EXAMPLES_FILE = "examples.jsonl"

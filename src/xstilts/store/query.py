@@ -29,12 +29,16 @@ def records(store: Path) -> Iterator[tuple[Path, Record]]:
         store: Folder of the store; one that does not exist has none.
 
     Yields:
-        Folder and manifest, in the order of the folders' names; folders without a readable manifest are left out.
+        Folder and manifest, in the order of the folders' names; folders without a readable manifest, or with something
+        else in its place, are left out.
     """
     for name in sorted(os.listdir(store)) if store.is_dir() else ():
         if FINISHED.search(name):
+            record = None
             with suppress(OSError, ValueError):
-                yield store / name, read(store / name)
+                record = read(store / name)
+            if manifest.is_manifest(record):
+                yield store / name, record  # type: ignore[misc]
 
 
 def by_key(store: Path) -> dict[str, Record]:
@@ -151,4 +155,4 @@ def sources(keys: Iterable[str], store: Path) -> dict[str, str]:
         new = [key for key in finished[todo.pop()][1]["inputs"] if key in finished and key not in reached]
         reached.update(new)
         todo += new
-    return {key: manifest.sha256(finished[key][0] / manifest.RECORD) for key in sorted(reached - table)}
+    return {key: manifest.digest(finished[key][0]) for key in sorted(reached - table)}

@@ -44,7 +44,8 @@ class StageFunction:
         version: The version of its results' meaning.
         members: Which arguments are in keys, and under which names.
         label: From the arguments to the first part of the folder's name; None for a short form of the declared name.
-        resumes: Whether it continues what an earlier, killed call left in its folder.
+        resumes: Whether it continues what an earlier, killed call left in its folder: True for any file, or patterns of
+            the files that it continues from; the others are removed.
         memory: From a machine and the arguments to the bytes of main memory that it takes; None where that is little.
     """
 
@@ -53,7 +54,7 @@ class StageFunction:
     version: int
     members: tuple[Member, ...]
     label: Callable[..., str] | None
-    resumes: bool
+    resumes: bool | tuple[str, ...]
     memory: Callable[..., int] | None = None
 
     @property
@@ -134,7 +135,7 @@ def stage(
     name: str,
     version: int,
     label: Callable[..., str] | None = None,
-    resumes: bool = False,
+    resumes: bool | tuple[str, ...] = False,
     memory: Callable[..., int] | None = None,
     renamed: Mapping[str, str] | None = None,
     always: Collection[str] = (),
@@ -146,7 +147,8 @@ def stage(
         name: The declared name that keys and manifests have, wherever the function lies and however it is called.
         version: The version of the result's meaning; raise it when that changes.
         label: From the arguments to a short name, the first part of the folder's name.
-        resumes: The function continues what an earlier, killed call left in its folder; otherwise it starts clean.
+        resumes: The function continues what an earlier, killed call left in its folder, all of it or the files of these
+            patterns; otherwise it starts clean.
         memory: From a machine and the arguments to the bytes of main memory that the function takes.
         renamed: For arguments that are called otherwise in keys: from the argument to its name there.
         always: Arguments that are part of the key at their default too (`identity.identity`).

@@ -613,6 +613,12 @@ def shipped_names() -> tuple[str, ...]:
     return tuple(sorted(_shipped()))
 
 
+def is_artificial(label: str) -> bool:
+    """Return whether a task by this name or label ("sandbox_nli:qab") comes with this package and is the sandbox's."""
+    name = label.partition(":")[0]
+    return name in shipped_names() and task(name).artificial
+
+
 def listed() -> Iterator[tuple[str, Task | InputError]]:
     """Yield each name of the registry with its task, or with the error of its file or plug-in."""
     for name in names():

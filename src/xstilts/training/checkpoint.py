@@ -2,13 +2,15 @@
 
 Trained weights, their optimizer states and the best weights so far, each in its own dtype, and the training state as
 JSON in the file's metadata: safetensors, no pickle. Schedules, samplers and random numbers are functions of the step
-and need no saving.
+and need no saving. The metadata also has a digest of all of it, so that a file with a changed bit is not resumed from.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,25 +62,36 @@ class Checkpoint:
             return
         # Written beside, flushed, then renamed: whenever the process is killed, one complete checkpoint remains.
         new = self.path.with_suffix(".new")
-        save_file(tensors, new, metadata={"state": json.dumps(state)})
+        text = json.dumps(state)
+        save_file(tensors, new, metadata={"state": text, "sha256": _digest(text, tensors.items())})
         with new.open("rb") as file:
             os.fsync(file.fileno())
         new.replace(self.path)
 
-    def load(self) -> dict[str, Any]:
+    def load(self, fields: Collection[str] = ()) -> dict[str, Any]:
         """Restore weights and optimizer states.
 
+        Args:
+            fields: The fields that a training state has, and no others; none: any.
+
         Returns:
-            The training state; empty where there is no checkpoint or, with a note, where it is damaged.
+            The training state; empty where there is no checkpoint or, with a note, where it is damaged or of another
+            version.
         """
         if not self.path.exists():
             return {}
         try:
             with safe_open(self.path, framework="pt") as file:
-                state: dict[str, Any] = json.loads((file.metadata() or {})["state"])
+                facts = file.metadata() or {}
+                state: dict[str, Any] = json.loads(facts["state"])
+                if fields and {*state} != {*fields}:
+                    raise ValueError("its state is of another version of xstilts")
                 # All shapes first: a file of another network must not overwrite half of this one's weights.
                 self._check({name: tuple(file.get_slice(name).get_shape()) for name in file.keys()})  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+                stored = ((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
+                if facts.get("sha256") != _digest(facts["state"], stored):
+                    raise ValueError("its content is not what was saved")
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             progress.note(f"the checkpoint {self.path} is damaged ({error}): training begins again")
             return {}
         with safe_open(self.path, framework="pt") as file:
@@ -119,6 +132,21 @@ class Checkpoint:
         for name, value in self.best.items():
             self.trained[name].data.copy_(value)
         self.layout.note_change()
+
+
+def _digest(state: str, tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """Return a digest of a training state and of tensors with their names, types and shapes, in any order."""
+    total = hashlib.sha256(state.encode())
+    for name, digest in sorted((name, _digest_of_tensor(value)) for name, value in tensors):
+        total.update(f"{name} ".encode() + digest)
+    return total.hexdigest()
+
+
+def _digest_of_tensor(value: Tensor) -> bytes:
+    there = value.detach().cpu().contiguous()
+    total = hashlib.sha256(f"{there.dtype} {tuple(there.shape)}".encode())
+    total.update(there.reshape(-1).view(torch.uint8).numpy().data)
+    return total.digest()
 
 
 def _split(place: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -28,11 +29,14 @@ from xstilts.evaluation.forward import forward_batches
 from xstilts.models.batch import Batch, ModelInput, batch
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Ids, Tokenizer
+from xstilts.runtime import progress
 from xstilts.runtime.disk_cache import DiskCache
 from xstilts.runtime.machine import Runtime
 
 FOLDER = ".prefix"
-MEANING = 1  # raise it when other states would be stored under the same digest
+MEANING = 2  # raise it when other states would be stored under the same digest
+DIGEST = hashlib.sha256().digest_size  # bytes after the states
+PART = 2**24
 
 
 @dataclass(frozen=True)
@@ -114,8 +118,8 @@ def cached_states(
     name, size = f"{_digest(network, ordered, machine)}.states", 4 * shape[0] * shape[1]
     cache = DiskCache(machine.store / FOLDER, machine.prefix_gib, "the states of the frozen layers")
     with cache.locked():
-        path = cache.find(name) or cache.place(
-            name, size, lambda file: _compute(file, network, ordered, tokenizer, machine)
+        path = _whole(cache.find(name), size) or cache.place(
+            name, size + DIGEST, lambda file: _write(file, network, ordered, tokenizer, machine)
         )
         if path is None:
             return NOTHING
@@ -143,7 +147,41 @@ def _digest(network: Network, sequences: list[Ids], machine: Runtime) -> str:
     return total.hexdigest()[:24]
 
 
-def _compute(file: BinaryIO, network: Network, sequences: list[Ids], tokenizer: Tokenizer, machine: Runtime) -> None:
+def _whole(path: Path | None, size: int) -> Path | None:
+    """Return a file of states if it is as it was written; None where it is not."""
+    if path is None:
+        return None
+    total, left = hashlib.sha256(), size
+    with path.open("rb") as file:
+        while left and (part := file.read(min(left, PART))):
+            total.update(part)
+            left -= len(part)
+        if left == 0 and file.read() == total.digest():
+            return path
+    progress.note(f"{path} is damaged: these states of the frozen layers are computed again")
+    return None
+
+
+class _Digesting:
+    """A file that keeps a digest of what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.total = file, hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        """Write to the file."""
+        self.total.update(data)
+        self.file.write(data)
+
+
+def _write(file: BinaryIO, network: Network, sequences: list[Ids], tokenizer: Tokenizer, machine: Runtime) -> None:
+    """Write the states of sequences, and then the digest of all."""
+    digesting = _Digesting(file)
+    _compute(digesting, network, sequences, tokenizer, machine)
+    file.write(digesting.total.digest())
+
+
+def _compute(file: _Digesting, network: Network, sequences: list[Ids], tokenizer: Tokenizer, machine: Runtime) -> None:
     """Compute the states of sequences, the longest first, and write them in that order."""
     inputs = [ModelInput(number, (sequence,)) for number, sequence in enumerate(sequences)]
     for numbers, states in forward_batches(

@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -41,27 +41,29 @@ from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.signals import Interrupted, deferred
+from xstilts.runtime.text import counted
 from xstilts.store import names
 from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training import batch_schedule, memory
 from xstilts.training.batch_schedule import Step
 from xstilts.training.checkpoint import Checkpoint, remove
 from xstilts.training.combine import head_training
-from xstilts.training.dev_evaluation import evaluate_on_dev
+from xstilts.training.dev_evaluation import evaluate_on_dev, evaluate_on_seen
 from xstilts.training.frozen_layer_cache import NOTHING, FrozenLayerCache, cached_states
 from xstilts.training.optimizer import learning_rate, make_optimizer, suited
 from xstilts.training.optimizer import prepare as prepare_weights
 from xstilts.training.processes import Group, together
 from xstilts.training.recipe import CONTINUED, ONE_WAY, Recipe
-from xstilts.training.sharding import lay_out
+from xstilts.training.sharding import Whole, lay_out
 from xstilts.training.snapshots import Snapshots
 from xstilts.training.step import Stepper
-from xstilts.training.training_set import DEV_EXAMPLES, EncodedTrainingSet, TrainingSet, encode_training_set
+from xstilts.training.training_set import EncodedTrainingSet, TrainingSet, encode_training_set
 
 CHECKPOINT = names.CHECKPOINT_FILE
 MODEL = names.MODEL_FOLDER
 HEADS = "heads.safetensors"
 HISTORY = names.HISTORY_FILE
+LOWER = "lower learning_rate or raise warmup_steps"
 
 
 def _label(
@@ -121,7 +123,14 @@ class State:
     cost: ledger.Spent = field(default_factory=ledger.nothing)
 
 
-@stage(name=names.TRAIN, version=3, label=_label, resumes=True, memory=_memory, renamed={"training_sets": "lessons"})
+@stage(
+    name=names.TRAIN,
+    version=3,
+    label=_label,
+    resumes=(names.CHECKPOINT_FILE, f"{names.SNAPSHOTS_FOLDER}/**/*"),
+    memory=_memory,
+    renamed={"training_sets": "lessons"},
+)
 def train(
     context: BuildContext,
     encoder: Encoder | Stage,
@@ -146,7 +155,8 @@ def train(
         head_seed: Another seed of new heads (and adapters), for runs whose weights are averaged; None: `seed`.
 
     Raises:
-        InputError: A training set is empty, the loss is not finite, or a selection has no development data.
+        InputError: A training set is empty, the loss, the weights or a development score are not finite, or a selection
+            has no development data.
         Interrupted: A signal came; the checkpoint was written before.
     """
     arguments = {"encoder": encoder, "training_sets": training_sets, "recipe": recipe, "seed": seed}
@@ -207,7 +217,7 @@ def _train(
         steps = enumerate(batch_schedule.schedule(scheduled, total, recipe.batch_size, recipe.sampling, seed))
         optimizer = make_optimizer(running, recipe, layout.trained.values(), layout.divided())
         checkpoint = Checkpoint((group.folder or context.folder) / CHECKPOINT, running, optimizer, layout)
-        state = State(**checkpoint.load())
+        state = State(**checkpoint.load([item.name for item in fields(State)]))
         if not group.first:  # what was spent is in the sums of the first process
             state.cost = ledger.nothing()
         if state.step:
@@ -254,8 +264,11 @@ def _train(
         # End with the best weights (without a selection: the last), and measure them. Rows that do not occur decay as
         # they would have, had they been there.
         checkpoint.restore_best()
+        _refuse_infinite(network, layout, state.step)
         state.undecayed = _undecayed(network, recipe, state.best_step or state.step, total)
-        dev = evaluate_on_dev(running, sets, tokenizer, machine, DEV_EXAMPLES)
+        dev = evaluate_on_dev(running, sets, tokenizer, machine, recipe.dev_examples)
+        seen = evaluate_on_seen(running, sets, tokenizer, machine)
+        _refuse_infinite_scores({**dev, **seen}, state.step)
         layout.write_back()
         state.cost = ledger.summed(group.collected(state.cost))
         if not group.first:
@@ -270,7 +283,7 @@ def _train(
     (context.folder / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in state.history), encoding="utf-8")
     parameters = sum(parameter.numel() for parameter in network.parameters())
     context.record |= {"steps": state.step, "parameters": parameters, "trained_parameters": trained_parameters}
-    context.record |= {"dev": dev, "max_length": recipe.max_length}
+    context.record |= {"dev": dev, "max_length": recipe.max_length} | ({"seen": seen} if seen else {})
     context.record["lessons"] = {
         encoded.training_set.task: {"units": len(encoded.inputs), "cut": dict(encoded.cut)} | _held_out(encoded)
         for encoded in sets
@@ -397,7 +410,26 @@ def _log(state: State, loss: Tensor, taken: list[EncodedTrainingSet], total: int
     detail = f"loss {value:.3f}  {speed:,.0f} tokens/s  {time_left} left"
     progress.step(context.folder.stem, state.step, total, detail)
     if not math.isfinite(value):
-        raise InputError(f"the loss became {value} at step {state.step}: lower learning_rate or raise warmup_steps")
+        raise InputError(f"the loss became {value} at step {state.step}: {LOWER}")
+
+
+def _refuse_infinite(network: Network, layout: Whole, step: int) -> None:
+    """Refuse trained weights that are NaN or infinite: the losses of the last steps need not show them."""
+    weights = {**dict(network.named_parameters()), **layout.trained}
+    # All processes refuse what is wrong in one.
+    counts = layout.group.totals([int(not torch.isfinite(value).all()) for value in weights.values()])
+    wrong = [name for name, count in zip(weights, counts, strict=True) if count]
+    if wrong:
+        raise InputError(
+            f"{counted(len(wrong), 'tensor')} of the weights, the first of them {wrong[0]}, are NaN or infinite after "
+            f"step {step}: {LOWER}"
+        )
+
+
+def _refuse_infinite_scores(scores: Mapping[str, Any], step: int) -> None:
+    for task, score in scores.items():
+        if not math.isfinite(score["score"]):
+            raise InputError(f"the development score of '{task}' is {score['score']} at step {step}: {LOWER}")
 
 
 def _select(state: State, stepper: Stepper, checkpoint: Checkpoint) -> None:
@@ -409,6 +441,7 @@ def _select(state: State, stepper: Stepper, checkpoint: Checkpoint) -> None:
     )
     if not scores:
         raise InputError("a selection needs a training set with development data: give selection=none")
+    _refuse_infinite_scores(scores, state.step)
     score = stepper.group.decided(sum(task["score"] for task in scores.values()) / len(scores))
     state.history.append({"step": state.step, "dev": {name: task["score"] for name, task in scores.items()}})
     state.looks_since_best += 1

@@ -32,8 +32,6 @@ from xstilts.store.stage import BuildContext, Stage
 from xstilts.training import batch_schedule
 from xstilts.training.recipe import Recipe
 
-DEV_EXAMPLES = 500
-
 
 @identity("Lesson", renamed={"format": "kind"}, always=("weight", "alpha"), encoded={"format": format_in_keys})
 @dataclass(frozen=True)
@@ -53,6 +51,7 @@ class TrainingSet:
         words: How words are tokenized, where it is not as in the first release (`models.word_tokenization`).
         shots: So many examples of all training data are drawn (`data.few_shot.drawn`); 0: all are trained on.
         draw: Which of them are drawn.
+        max_train_examples: Most training examples of this set, where it is not the recipe's number; None: that.
     """
 
     task: str
@@ -67,6 +66,7 @@ class TrainingSet:
     words: str = ""
     shots: int = 0
     draw: int = 1
+    max_train_examples: int | None = None
 
     def read_by(self, encoder: Encoder | Stage) -> TrainingSet:
         """Return the training set as an encoder's tokenizer reads it, which is part of a training's key.
@@ -76,6 +76,10 @@ class TrainingSet:
         """
         words = word_tokenization(encoder, self.format)
         return self if words == self.words else replace(self, words=words)
+
+    def most_examples(self, recipe: Recipe) -> int | None:
+        """Return the most training examples of the set under a recipe; None: all."""
+        return self.max_train_examples or recipe.max_train_examples
 
     @property
     def selects(self) -> bool:
@@ -97,6 +101,8 @@ class EncodedTrainingSet:
         dev: Development examples, those held out included.
         cut: Counts of what did not fit into the maximum length.
         dev_inputs: Encoded development examples.
+        seen: The first training examples, where there are no development examples: they tell chance from learning.
+        seen_inputs: The encoded ones of these.
     """
 
     training_set: TrainingSet
@@ -107,6 +113,8 @@ class EncodedTrainingSet:
     dev: list[Example]
     cut: Counter[str] = field(default_factory=Counter)
     dev_inputs: list[ModelInput] = field(default_factory=list)
+    seen: list[Example] = field(default_factory=list)
+    seen_inputs: list[ModelInput] = field(default_factory=list)
 
     def scheduled(self) -> batch_schedule.ScheduledSet:
         """Return what the order of its examples depends on."""
@@ -165,7 +173,7 @@ def encode_training_set(
         InputError: There are no training examples, or too few to hold one out or to draw as many as there are shots.
     """
     task = task_format(training_set.format)
-    dev_examples = max(DEV_EXAMPLES, recipe.selection.examples if recipe.selection else 0)
+    dev_examples = max(recipe.dev_examples, recipe.selection.examples if recipe.selection else 0)
     by_language = [_examples(data, training_set.format, context) for data in training_set.train]
     labels = _labels(training_set, by_language)
     codes = [_language(data) for data in training_set.train]
@@ -181,12 +189,21 @@ def encode_training_set(
         dev_codes = [_language(training_set.dev)] * len(dev)
     encoded = EncodedTrainingSet(training_set, task, labels, [], [], dev)
     for number, language_examples in enumerate(by_language):
-        drawn = _drawn(language_examples, recipe.max_train_examples)
+        drawn = _drawn(language_examples, training_set.most_examples(recipe))
         inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut, recipe.query_length)
         if languages:
             inputs = in_languages(inputs, drawn, [codes[number]] * len(drawn))
         encoded.inputs += inputs
         encoded.languages += [number] * len(inputs)
+        if not (dev or task.language_model or task.headless):
+            # Translations of one example have its id.
+            first = drawn[: math.ceil(recipe.dev_examples / len(by_language))]
+            seen = [replace(example, id=f"{number}/{example.id}") for example in first]
+            inputs = task.encode(seen, tokenizer, recipe.max_length, encoded.labels, Counter(), recipe.query_length)
+            encoded.seen_inputs += [
+                replace(model_input, example=model_input.example + len(encoded.seen)) for model_input in inputs
+            ]
+            encoded.seen += seen
     if not encoded.inputs:
         raise InputError(f"nothing to learn: the training data of '{training_set.task}' is empty")
     encoded.dev_inputs = task.encode(dev, tokenizer, recipe.max_length, encoded.labels, Counter(), recipe.query_length)

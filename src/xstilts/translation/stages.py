@@ -55,7 +55,7 @@ def _label(data: Stage, translators: Translators, target: str, marked: bool) -> 
     return f"translate-{_split(data).label}-{target}"
 
 
-@stage(name=names.TRANSLATE, version=1, label=_label, resumes=True)
+@stage(name=names.TRANSLATE, version=1, label=_label, resumes=(FINISHED,))
 def translate(context: BuildContext, data: Stage, translators: Translators, target: str, marked: bool = False) -> None:
     """Write `translations.jsonl`: for each example its id, and each of its texts with its translation.
 

@@ -27,6 +27,7 @@ from xstilts.reporting.study_report import MEAN, ZERO_SHOT
 from xstilts.runtime import tables
 from xstilts.runtime.tables import NOTHING, Cell, TableView, is_known
 from xstilts.runtime.text import counted, listed
+from xstilts.sandbox import notice
 
 DIFFERS = "differs"
 OUT = Path("comparison")
@@ -101,6 +102,7 @@ def page(first: Json, second: Json, names: tuple[str, str] = ("first", "second")
         title=f"How does {names[1]} differ from {names[0]}?",
         answer=_answer(shared, verdicts),
         about=(f"{names[0]}: {first['question']}", f"{names[1]}: {second['question']}"),
+        notice=notice(row["language"] for report in (first, second) for row in report.get("rows", ())),
         sections=tuple(section for section in sections if section.blocks),
     )
 

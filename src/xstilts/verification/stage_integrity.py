@@ -140,17 +140,20 @@ class StoredStages:
         folder, written = self.folder(key), self.stages.get(key)
         if written is None:
             return self._changed_source(key)
+        dropped = manifest.dropped(self.record(key))
         for file, digest in [*written["files"].items(), (manifest.RECORD, written.get("record"))]:
             if not (folder / file).is_file():
+                if file in dropped:
+                    continue
                 return Fault("untested", f"{file} of {folder.name} is gone: build the study again")
-            if digest and manifest.sha256(folder / file) != digest:
+            if digest and _digest(folder, file) != digest:
                 return Fault("changed", f"{file} of {folder.name} is not the file that the report was made from")
         return None
 
     def _changed_source(self, key: str) -> Fault | None:
         """Return what is wrong with a stage whose files the report does not list: data, and scores to tune by."""
         folder = self.folder(key)
-        if key in self.sources and manifest.sha256(folder / manifest.RECORD) != self.sources[key]:
+        if key in self.sources and manifest.digest(folder) != self.sources[key]:
             return Fault("changed", f"{manifest.RECORD} of {folder.name} is not the file that the report was made from")
         damaged = manifest.damaged_files(folder)
         return Fault("changed", f"{', '.join(damaged)} of {folder.name} is not as it was written") if damaged else None
@@ -184,6 +187,11 @@ class StoredStages:
         if key not in self.gold:
             self.gold[key] = list(examples.read(self.folder(key) / EXAMPLES, task_format))
         return self.gold[key]
+
+
+def _digest(folder: Path, file: str) -> str:
+    """Return the digest of a stage's file; that of a manifest as it was before files were dropped."""
+    return manifest.digest(folder) if file == manifest.RECORD else manifest.sha256(folder / file)
 
 
 def result_of(written: Json) -> Result:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import directions
 import pytest
-from small_corpus import DENIED, QUESTION, SAID, told
+from small_corpus import DENIED, QUESTION, SAID, synthesis_of, told, work
 
 from xstilts.evidence.claims.answer import abstract, answer, limits, opposed_pair
 from xstilts.evidence.demo import QUESTIONS
@@ -63,9 +63,11 @@ def test_outcomes_are_told_apart_and_of_costs_there_is_more_and_not_better() -> 
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_an_answer_ends_with_what_holds_by_construction(name: str) -> None:
-    found = told(QUESTIONS[name], *(text for one, _, text in directions.read() if one == name))
+    texts = [text for one, _, text in directions.read() if one == name]
+    works = (work(n, QUESTIONS[name], [f"Name{n}, A"]) for n in range(len(texts)))
+    found = synthesis_of(QUESTIONS[name], *((one, (text,)) for one, text in zip(works, texts, strict=True)))
     said = answer(found)
-    assert said.startswith("Disputed: ")
+    assert said.startswith(("Disputed: ", "Works differ, but are not comparable: "))
     assert said.endswith(f"). {' '.join(one.statement for one in found.constructions)}".rstrip())
 
 
@@ -84,13 +86,21 @@ def test_both_sides_are_quoted_where_works_differ() -> None:
 def test_gaps_are_told() -> None:
     question = "Does MNLI as intermediate task improve accuracy on XNLI and PAWS-X?"
     assert "No evidence found for the benchmark 'PAWS-X'." in abstract(told(question, SAID))
-    assert abstract(told(QUESTION, SAID))[1] == "Every term of the question is mentioned by at least one statement."
+    assert abstract(told(QUESTION, SAID))[2] == "Every term of the question is mentioned by at least one statement."
 
 
-def test_what_others_found_and_what_rests_on_one_seed_is_among_the_limits() -> None:
+def test_what_others_found_is_no_statement_and_one_seed_is_among_the_limits() -> None:
     found = told(QUESTION, SAID, f"It has been reported that {SAID}", f"With one seed, {SAID}")
     names = {one.statement.text: one.name for one in found.statements}
+    assert {*names} == {SAID, f"With one seed, {SAID}"}
     said = list(limits(found))
-    assert f"Possibly reporting results of other works: {names[f'It has been reported that {SAID}']}." in said
     assert f"Based on one seed, by their own account: {names[f'With one seed, {SAID}']}." in said
-    assert all("others found" not in one and "one seed" not in one for one in limits(told(QUESTION, SAID)))
+    assert all("one seed" not in one for one in limits(told(QUESTION, SAID)))
+
+
+def test_works_that_differ_without_being_comparable_are_told_so() -> None:
+    other = "Over full fine-tuning, MNLI as intermediate task worsens accuracy on XNLI."
+    found = told(QUESTION, f"Compared to SQuAD, {SAID}", other)
+    if opposed_pair(found) is None:
+        assert answer(found).startswith("Works differ, but are not comparable: ")
+        assert "They are not comparable, because " in abstract(found)[0]

@@ -93,6 +93,15 @@ def test_a7_a_total_of_numbers_elsewhere_in_the_text_does_not_clash() -> None:
         ),
         ("MNLI gains 2 points on XNLI.", "MNLI gains 2.1 points on XNLI."),
         ("MNLI gains 2 points on XNLI.", "MNLI gains 8 points on XNLI."),
+        ("XLM-R Large gains 2.8 points on XNLI.", "XLM-R Large gains 8.2 points on XNLI."),
+        (
+            "XLM-R Large gains 2.8 points on the XNLI test set in Thai.",
+            "XLM-R Large gains 8.2 points on the XNLI test set in Thai.",
+        ),
+        (
+            "XLM-R Large trained on MNLI gains 2.8 points on XNLI in Thai.",
+            "XLM-R Large trained on MNLI gains 8.2 points on XNLI in Thai.",
+        ),
         ("It helps XNLI in Thai.", "It does not help XNLI in Thai."),
         ("The model improves on XNLI in Thai.", "The model does not improve on XNLI in Thai."),
     ],
@@ -105,7 +114,10 @@ def test_what_may_be_of_other_models_or_data_does_not_clash_across_works(claim: 
 @pytest.mark.parametrize(
     ("claim", "source"),
     [
-        ("XLM-R Large gains 2.8 points on XNLI.", "XLM-R Large gains 8.2 points on XNLI."),
+        (
+            "XLM-R Large trained on MNLI gains 2.8 points on the XNLI test set in Thai.",
+            "XLM-R Large trained on MNLI gains 8.2 points on the XNLI test set in Thai.",
+        ),
         ("Training on MNLI improves XNLI.", "Training on MNLI does not improve XNLI."),
     ],
 )

@@ -1,4 +1,4 @@
-"""A question is split into six facets by a vocabulary that is data; what is true by construction is said."""
+"""A question is split into facets by a vocabulary that is data, and loses no word; what holds by construction is said."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
+from small_corpus import told
+from twenty import ASKED
 
 from xstilts.errors import InputError
+from xstilts.evidence.claims import answer
+from xstilts.evidence.claims.own_words import content_stems, mentions_phrase, own_phrases, subject_phrases
 from xstilts.evidence.claims.question import ROLES, Question, by_construction, general_terms, parse_question, vocabulary
+from xstilts.evidence.search.queries import search_queries, topic_groups
 
 REPORTS = Path(os.environ.get("XSTILTS_REPORTS", Path(__file__).resolve().parents[4] / "shared" / "spec" / "reports"))
 
@@ -22,7 +27,7 @@ def said(question: Question) -> str:
     return " ".join(rule.statement for rule in by_construction(question))
 
 
-def test_a_question_has_all_six_facets_in_order() -> None:
+def test_a_question_has_all_facets_in_order() -> None:
     assert tuple(facet.role for facet in parse_question("Does a larger batch size help?").facets) == ROLES
 
 
@@ -84,6 +89,81 @@ def test_what_holds_by_construction_is_said_with_its_reason() -> None:
     )
     mixed = parse_question("Does the efficiency of multilingual intermediate tasks differ for non-English languages?")
     assert "no target language" not in said(mixed)
+
+
+# A question's own words.
+
+
+def test_no_content_word_of_a_question_is_lost() -> None:
+    for text in ASKED:
+        question = parse_question(text)
+        held = content_stems(" ".join(question.terms))
+        assert content_stems(text) - content_stems("language model data text task example question") <= held
+
+
+def test_a_phrase_is_a_run_of_words_that_no_facet_holds() -> None:
+    found = parse_question("Does label smoothing, in XLM-R Large, change calibration and F1 on XNLI?")
+    assert found.words == ("label smoothing", "calibration")
+    assert (found.core, found.facet("outcome").terms) == (("label smoothing",), ("F1",))
+    assert own_phrases("Does the model help the languages?", ()) == ()
+    assert subject_phrases("Do glosses help the endangered?", ("glosses", "endangered")) == ("glosses",)
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase", "said"),
+    [
+        ("Overlapping vocabularies of subwords help.", "subword vocabulary overlap", True),
+        ("The vocabulary of subwords is shared.", "subword vocabulary overlap", True),
+        ("The vocabulary is shared.", "subword vocabulary overlap", False),
+        ("Sources of language data", "source-language", True),
+        ("The form of it", "formal", False),
+        ("Forgetting is rare", "forget", True),
+        ("", "forget", False),
+    ],
+)
+def test_a_phrase_is_met_in_any_order_and_ending(text: str, phrase: str, said: bool) -> None:
+    assert mentions_phrase(text, phrase) is said
+
+
+def test_a1_two_questions_with_one_verb_have_nothing_in_common() -> None:
+    first, other = "Does subword vocabulary overlap improve transfer?", "Does a larger model improve transfer?"
+    one, two = parse_question(first), parse_question(other)
+    assert set(one.core).isdisjoint(two.core)
+    assert set(search_queries(one)) & set(search_queries(two)) <= {"intermediate-task training cross-lingual transfer"}
+    assert topic_groups(one) != topic_groups(two)
+    both = (ASKED[first], "A larger model improves transfer by 2.0 points.")
+    found = [told(text, *both) for text in (first, other)]
+    assert [[item.statement.text for item in one.statements] for one in found] == [[text] for text in both]
+    assert len({answer.answer(one) for one in found}) == len({answer.abstract(one)[0] for one in found}) == 2
+
+
+@pytest.mark.parametrize("text", ASKED)
+def test_a1_twenty_questions_beyond_the_vocabulary_are_searched_read_and_answered_by_their_own_words(text: str) -> None:
+    question = parse_question(text)
+    assert question.words
+    assert set(question.core) <= set(question.words)
+    queries = search_queries(question)
+    assert all(any(mentions_phrase(query, phrase) for query in queries) for phrase in question.words)
+    found = told(text, *ASKED.values())
+    assert found.statements[0].statement.text == ASKED[text]
+    assert len(found.statements) < 3
+    empty = told(text, "Cats sleep.")
+    assert answer.answer(empty).startswith(f"No evidence found on {question.core[0]}")
+    gaps = next(part for part in answer.abstract(empty) if part.startswith("No evidence found for"))
+    assert all(f"'{phrase}' (searched for in" in gaps for phrase in question.words)
+
+
+def test_a1_twenty_questions_have_twenty_answers() -> None:
+    found = [told(text, *ASKED.values()) for text in ASKED]
+    for part in (answer.answer, answer.abstract):
+        assert len({part(one) for one in found}) == len(ASKED)
+    assert len({search_queries(one.question) for one in found}) == len(ASKED)
+
+
+def test_what_nothing_was_read_for_is_not_understood_and_not_without_evidence() -> None:
+    said = answer.abstract(told("Does label smoothing improve accuracy?"))
+    assert "Not understood: 'label smoothing'" in " ".join(said)
+    assert "No evidence found for 'label smoothing'" not in " ".join(said)
 
 
 @pytest.fixture(scope="module")

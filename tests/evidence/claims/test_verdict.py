@@ -222,7 +222,7 @@ def test_another_works_words_verify_nothing() -> None:
 
 
 def test_another_works_denial_does_not_make_a_quote_unfaithful() -> None:
-    said = SAID.replace("Training", "Training XLM-R Large")
+    said = "XLM-R Large trained on MNLI gains 8.2 points on the XNLI test set in Thai."
     documents = [told(said), told(said.replace("8.2", "2.8"), THEIRS)]
     assert decide(said, documents, OURS).verified
     decision = decide(said, documents)

@@ -16,7 +16,8 @@ from xstilts.evidence.claims.question import parse_question
 from xstilts.evidence.claims.statement import statements
 from xstilts.evidence.search import corpus
 from xstilts.evidence.search.client import Client, RetryPolicy
-from xstilts.evidence.search.corpus import ABSTRACT, FULL_TEXT, Corpus, gather, mentions_any, read, save
+from xstilts.evidence.search.corpus import ABSTRACT, FULL_TEXT, Corpus, gather, read, save
+from xstilts.evidence.search.work import mentions_any
 from xstilts.evidence.stub.server import SOURCES, Fault, FaultKind, Stub, serving
 from xstilts.evidence.stub.works import works
 

@@ -6,15 +6,17 @@ import pytest
 from five import ASKED, QUESTIONS
 
 from xstilts.evidence.claims.question import parse_question
-from xstilts.evidence.search.corpus import mentions_any
+from xstilts.evidence.retrieval.query_words import content_words
 from xstilts.evidence.search.queries import search_queries, term_variants, topic_groups
+from xstilts.evidence.search.work import mentions_any
 
 
 @pytest.mark.parametrize("name", ASKED)
 def test_searches_are_few_short_and_different(name: str) -> None:
     found = QUESTIONS[name][0]
-    assert 3 <= len(found) <= 12
-    assert all(2 <= len(search.split()) <= 8 for search in found)
+    assert 3 <= len(found) <= 13
+    assert all(2 <= len(search.split()) <= 8 for search in found[1:])
+    assert found[0].split() == [word.text for word in content_words(ASKED[name])]
     assert all(set(found) != set(QUESTIONS[other][0]) for other in ASKED if other != name)
 
 

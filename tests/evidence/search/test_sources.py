@@ -17,13 +17,24 @@ from hypothesis import strategies as st
 
 from quick import covering, first
 from xstilts.errors import InputError
+from xstilts.evidence.retrieval import corpus_files
+from xstilts.evidence.retrieval.corpus_files import decompressed
 from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search import markup, pdf_text
 from xstilts.evidence.search.client import Client, RetryPolicy, _parse
 from xstilts.evidence.search.http_requests import Request, RequestError
 from xstilts.evidence.search.identifiers import parse_ids
-from xstilts.evidence.search.sources import acl, arxiv, folder, load_source, page_ranges, source_names
-from xstilts.evidence.search.work import Work, single_line, work_from_record
+from xstilts.evidence.search.sources import (
+    acl,
+    arxiv,
+    crossref,
+    folder,
+    load_source,
+    openalex,
+    page_ranges,
+    source_names,
+)
+from xstilts.evidence.search.work import Work, merge_works, single_line, work_from_record
 from xstilts.evidence.stub import answers
 from xstilts.evidence.stub.answers import StubRequest
 from xstilts.evidence.stub.print import text_to_pdf
@@ -225,12 +236,69 @@ def test_abstracts_in_markup_and_in_pieces_become_text() -> None:
     assert markup.from_inverted_index(None) == ""
 
 
+CROSSREF = {
+    "DOI": "10.5555/Own.1",
+    "title": ["Bigger <i>m</i><scp>bert</scp> &amp;amp; batches<sup>*</sup>"],
+    "subtitle": ["A study of H<sub>2</sub>O"],
+    "author": [{"family": "O&amp;apos;Neil", "given": "Áine", "sequence": "first"}, {"name": "The Group"}],
+    "issued": {"date-parts": [[2021, 3]]},
+    "container-title": ["Tasks &amp; Languages"],
+    "abstract": "<jats:title>Abstract</jats:title><jats:sec><jats:title>Results</jats:title><jats:p>A rate of 10<jats:sup>"
+    "−3</jats:sup> helps <jats:italic>all</jats:italic> <jats:inline-formula><jats:tex-math>$x$</jats:tex-math></jats:inline-"
+    "formula>models.</jats:p></jats:sec>",
+    "relation": {"has-preprint": [{"id-type": "doi", "id": "10.48550/arXiv.2113.00007", "asserted-by": "subject"}]},
+}
+
+
+def test_crossrefs_subtitles_markup_and_relations_are_read() -> None:
+    work = crossref._work(CROSSREF)
+    assert work is not None
+    assert work.title == "Bigger mbert & batches^*: A study of H₂O"
+    assert work.abstract == "Results: A rate of 10⁻³ helps all models."
+    assert (work.venue, work.ids.arxiv, work.ids.doi) == ("Tasks & Languages", "2113.00007", "10.5555/own.1")
+    preprint = work_from_record("arxiv", parse_ids(arxiv="2113.00007"), title="Do batches help?", authors=["B. Ng"])
+    assert len(merge_works([work, preprint])) == 1
+
+
+@pytest.mark.parametrize(
+    ("title", "subtitle", "shown"),
+    [
+        ("On tasks", "A study", "On tasks: A study"),
+        ("On tasks:", "A study", "On tasks: A study"),
+        ("Why tasks?", "A study", "Why tasks? A study"),
+        ("On tasks: a study", "A study", "On tasks: a study"),
+    ],
+)
+def test_a_subtitle_follows_its_title_once(title: str, subtitle: str, shown: str) -> None:
+    work = crossref._work({"title": [title], "subtitle": [subtitle]})
+    assert work is not None
+    assert work.title == shown
+
+
+@pytest.mark.parametrize("what", ["relation", "subtitle", "update-to", "updated-by", "author"])
+@pytest.mark.parametrize("value", [None, [], {}, [None], {"has-preprint": [None]}, {"has-preprint": None}])
+def test_fields_of_crossref_that_are_empty_break_nothing(what: str, value: Any) -> None:
+    assert crossref._work({"title": ["T"], what: value}) is not None
+
+
+def test_typesetting_in_titles_of_indexes_is_taken_off_and_other_tags_stay() -> None:
+    item = {
+        "display_name": "<i>m</i>BERT &amp; 10<sup>2</sup> tasks",
+        "locations": [{"landing_page_url": "https://arxiv.org/abs/2113.00008"}],
+    }
+    work = openalex._work(item)
+    assert work is not None
+    assert (work.title, work.ids.arxiv) == ("mBERT & 10² tasks", "2113.00008")
+    assert markup.plain_text("<jats:p>A <script> of &lt;b&gt;</jats:p>") == "A <script> of <b>"
+    assert markup.strip_tags("x &amp;lt; y") == "x < y"
+
+
 def test_the_anthologys_file_may_be_packed_or_not_and_is_asked_for_once(client: Client, stub: Stub) -> None:
     for query in ("layer-wise fine-tuning", "batch size"):
         assert acl.search(client, query, 5)
     assert stub.requests == ["acl /anthology+abstracts.bib.gz"]
     _, packed = answers.acl(StubRequest(acl.DUMP, {}))
-    assert acl._decompress(gzip.decompress(packed)) == acl._decompress(packed)
+    assert decompressed(gzip.decompress(packed)) == decompressed(packed)
 
 
 def test_the_anthologys_best_work_holds_most_of_the_words(client: Client) -> None:
@@ -239,9 +307,9 @@ def test_the_anthologys_best_work_holds_most_of_the_words(client: Client) -> Non
 
 
 def test_an_anthology_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acl, "MAX_BYTES", 1000)
+    monkeypatch.setattr(corpus_files, "MAX_BYTES", 1000)
     with pytest.raises(RequestError, match="decompresses to more than 1,000"):
-        acl._decompress(gzip.compress(b"@misc{a, b={c}}" + b" " * 10_000))
+        acl._check(gzip.compress(b"@misc{a, b={c}}" + b" " * 10_000))
 
 
 @pytest.mark.parametrize("name", ["s2", "openalex", "crossref"])
@@ -391,6 +459,29 @@ def test_a_work_of_another_source_has_no_file(own: Client, monkeypatch: pytest.M
     assert folder.text(own, other) is None
     own.hosts["folder"] = replace(own.hosts["folder"], url="no-such-folder")
     assert folder.text(own, other) is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252"])
+def test_a_text_in_a_usual_encoding_is_read(own: Client, encoding: str) -> None:
+    said = "Größere Batches kosten naïve Modelle memory – so “it” is.\n"
+    (Path(own.hosts["folder"].url) / "b.txt").write_bytes(said.encode(encoding))
+    (work,) = (work for work in folder.search(own, "memory", 5) if work.sources["folder"]["file"] == "b.txt")
+    assert folder.text(own, work) == said
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("koi8-r", "Размер пакета не важен."),
+        ("cp1251", "Размер пакета не важен."),
+        ("shift_jis", "バッチの大きさは重要ではない。"),
+        ("gb18030", "批量大小并不重要。"),
+    ],
+)
+def test_a_text_in_an_unknown_encoding_is_named_and_not_guessed(own: Client, encoding: str, said: str) -> None:
+    (Path(own.hosts["folder"].url) / "b.txt").write_bytes(f"On memory\n{said}".encode(encoding))
+    folder.search(own, "memory", 5)
+    assert "b.txt is in an unknown encoding and was not read; save it as UTF-8" in [one.reason for one in own.failures]
 
 
 def test_a_folder_that_is_not_there_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,16 +63,49 @@ def test_records_that_share_any_id_are_one_work() -> None:
     assert sorted(work.sources) == ["acl", "arxiv", "crossref", "openalex", "s2"]
 
 
-def test_without_an_id_in_common_title_first_author_and_year_decide() -> None:
+def test_without_an_id_in_common_title_authors_and_time_decide() -> None:
     preprint = record("arxiv", parse_ids(arxiv="2113.00001"), "On  Tasks: a Study", first="Ada Ng")
     published = record("crossref", parse_ids(doi=DOI), "On tasks – A study", first="Ng, A.")
     assert [work.id for work in merge_works([preprint, published])] == [f"doi:{DOI}"]
     for other in (
-        record("crossref", parse_ids(doi=DOI), "On tasks: a study", year=2021),
+        record("crossref", parse_ids(doi=DOI), "On tasks: a study", year=2026),
         record("crossref", parse_ids(doi=DOI), "On tasks: a study", first="Cy Ng-Li"),
         record("crossref", parse_ids(doi=DOI, arxiv="2113.00009"), "On tasks: a study"),
     ):
         assert len(merge_works([preprint, other])) == 2
+
+
+@pytest.mark.parametrize(
+    ("title", "authors", "year", "one"),
+    [
+        ("On tasks: a study", ["Ng, A.", "Li, B."], 2022, True),  # published two years later
+        ("On tasks: a study", ["Li, Bo", "Ng, Ada"], 2021, True),  # authors in another order
+        ("On tasks: a study", ["Ng Ada", "Li Bo", "Cy Wu"], 2021, True),  # one more, families first
+        ("RETRACTED: On tasks: a study", ["Ng, A."], 2021, True),
+        ("On tasks: a study", ["Ng, A.", "Li, B."], 2025, False),  # too late
+        ("On tasks: a study", ["Wu, C.", "Li, B."], 2021, False),  # half of the authors
+        ("On tasks: a second study", ["Ng, A.", "Li, B."], 2021, False),
+        ("On tasks: a study", [], 2021, False),
+    ],
+)
+def test_a_preprint_and_its_publication_are_one_work(title: str, authors: list[str], year: int, one: bool) -> None:
+    preprint = record("arxiv", parse_ids(arxiv="2113.00001"), "On tasks: a study")
+    published = work_from_record("crossref", parse_ids(doi=DOI), title=title, authors=authors, year=year)
+    assert (len(merge_works([preprint, published])) == 1) is one
+    for ids in (parse_ids(acl="2021.stub-main.1"), parse_ids(doi="10.5555/stub.9")):
+        other = work_from_record("crossref", parse_ids(doi=DOI), title=title, authors=authors, year=year)
+        if year != 2020:
+            assert len(merge_works([record("s2", ids, "On tasks: a study"), other])) == 2
+
+
+def test_a_relation_that_a_publisher_gives_joins_works_of_different_titles() -> None:
+    preprint = record("s2", parse_ids(doi="10.5555/pre.1"), "Do tasks help?", 2018)
+    published = work_from_record(
+        "crossref", parse_ids(doi=DOI), title="On tasks", year=2023, same_as=["doi:10.5555/pre.1"]
+    )
+    (work,) = merge_works([preprint, published])
+    assert {work.id for work in merge_works([published, preprint])} == {work.id}
+    assert set(work.sources) == {"s2", "crossref"}
 
 
 @settings(deadline=None, max_examples=40)

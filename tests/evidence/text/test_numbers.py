@@ -236,3 +236,18 @@ def test_names_may_come_last() -> None:
 )
 def test_what_can_be_read_in_no_way_or_in_two_is_not_split(text: str) -> None:
     assert readings(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("In 2019, Doe showed that it improves.", []),
+        ("From 1998 to 2004 scores rose by 2.0 points.", ["2.0"]),
+        ("On WMT 2014 and CoNLL 2003 F1 improves by 1.1 points.", ["1.1"]),
+        ("It needs 2000 training examples.", ["2000"]),
+        ("A batch size of 2000 improves accuracy.", ["2000"]),
+        ("It has 2,000 of them and 2048 more.", ["2,000", "2048"]),
+    ],
+)
+def test_a_year_is_no_result(text: str, shown: list[str]) -> None:
+    assert [number.text for number in numbers(text)] == shown

@@ -11,16 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from xstilts.evidence.claims.comparison import Relation
 from xstilts.evidence.claims.effect_direction import Direction, reports_others
+from xstilts.evidence.claims.own_words import mentions_phrase, unheld
 from xstilts.evidence.claims.question import COSTS, general_terms
 from xstilts.evidence.claims.synthesis import (
+    Finding,
     JudgedStatement,
     Synthesis,
     central_statements,
     conflicts,
     directions_by_outcome,
+    independent_works,
+    relations,
 )
 from xstilts.evidence.report import citations
+from xstilts.evidence.search.queries import search_queries
+from xstilts.evidence.text.documents import sentences
 from xstilts.runtime.text import counted
 
 QUALITY_WORDS: Mapping[Direction, str] = {
@@ -44,27 +51,72 @@ def answer(synthesis: Synthesis) -> str:
         )
         return f"No evidence found on {_subject(synthesis)}{rest}. {constructions}".strip()
     works = len({item.statement.work for item in central})
-    verdict = "Disputed" if opposed_pair(synthesis) else "One work only" if works == 1 else "Not disputed"
+    verdict = (
+        "Disputed"
+        if opposed_pair(synthesis)
+        else "One work only"
+        if works == 1
+        else "Works differ, but are not comparable"
+        if incomparable_pair(synthesis)
+        else "Not disputed"
+    )
     basis = f"{count_phrase(len(central), 'statement')} of {count_phrase(works, 'work')} on {_subject(synthesis)}"
     counts = "; ".join(_outcome_counts(synthesis, central))
     return f"{verdict}: {f'{counts} ({basis})' if counts else basis}. {constructions}".strip()
 
 
 def abstract(synthesis: Synthesis) -> tuple[str, ...]:
-    """Return the paragraphs below the answer: quotes of both sides, terms without evidence, and the search."""
-    return tuple(filter(None, (_quote_sides(synthesis), _gaps(synthesis), _searched(synthesis))))
+    """Return the paragraphs below the answer: what is known, in quotes; how sure and why; what is not; the search."""
+    return tuple(filter(None, (_quote_sides(synthesis), _how_sure(synthesis), _gaps(synthesis), _searched(synthesis))))
+
+
+def finding_status(synthesis: Synthesis, finding: Finding) -> str:
+    """Return the status of a finding; of own words that no search held it is "not understood".
+
+    Args:
+        synthesis: The synthesis.
+        finding: One of its findings.
+
+    Returns:
+        A status of `Finding.status`, or "not understood".
+    """
+    return "not understood" if _is_unsearched(synthesis, finding) else finding.status
+
+
+def finding_summary(synthesis: Synthesis, finding: Finding) -> str:
+    """Return how many statements mention a term; of own words without any, what was searched and read for them.
+
+    Args:
+        synthesis: The synthesis.
+        finding: One of its findings.
+
+    Returns:
+        A clause without a full stop.
+    """
+    term = finding.coverage.term
+    if finding.coverage.role != "words":
+        return finding.coverage.summary
+    if finding.statements:
+        return finding.coverage.summary.replace("the words ", "")
+    if _is_unsearched(synthesis, finding):
+        return f"not understood: '{term}', which no search and no text that was read could be tried for"
+    count = sum(mentions_phrase(query, term) for query in search_queries(synthesis.question))
+    read = [work for work in synthesis.corpus.included if _mentions(synthesis, work.id, term)]
+    searched = f"searched for in {count_phrase(count, 'query').replace('querys', 'queries')}"
+    of = f"{len(read) or 'none'} of {count_phrase(len(synthesis.corpus.included), 'work')} read"
+    return f"no evidence found for '{term}' ({searched}; {of} mention it, with no result on the question)"
 
 
 def limits(synthesis: Synthesis) -> Iterator[str]:
     """Yield the limitations of the report."""
     yield (
-        "A statement is quoted because its words match the question; what a work says in other words, in tables or in "
-        "figures is not found."
+        "A statement is quoted because it is a finding by its wording and bears on the question; what a work says in "
+        "tables or in figures is not found."
     )
     yield "Directions are read from the wording and sort the statements; they are no verdict on the question."
     yield "Faithful to its source means that the work states it as quoted, not that it is true."
     if not any(item.corroborated.status == "SUPPORTED" for item in synthesis.statements):
-        yield "No statement is repeated word for word by works of other authors; paraphrases are not judged."
+        yield "No statement is borne out by other data of other authors; repetitions and retellings count for nothing."
     abstract_only = [work for work in synthesis.corpus.included if len(synthesis.corpus.documents[work.id]) == 1]
     if abstract_only:
         share = f"{len(abstract_only)} of {counted(len(synthesis.corpus.included), 'work')}"
@@ -87,6 +139,12 @@ def limits(synthesis: Synthesis) -> Iterator[str]:
 def opposed_pair(synthesis: Synthesis) -> tuple[JudgedStatement, JudgedStatement] | None:
     """Return two opposed statements among those the answer rests on, or None."""
     return next(iter(conflicts(central_statements(synthesis.question, synthesis.statements))), None)
+
+
+def incomparable_pair(synthesis: Synthesis) -> tuple[JudgedStatement, JudgedStatement, Relation] | None:
+    """Return two statements whose words are opposed but whose settings are not comparable, with the reason, or None."""
+    central = central_statements(synthesis.question, synthesis.statements)
+    return next((result for result in relations(central) if result[2].kind == "not comparable"), None)
 
 
 def count_phrase(number: int, noun: str) -> str:
@@ -136,6 +194,13 @@ def _outcome_position(synthesis: Synthesis, outcome: str) -> int:
 
 def _quote_sides(synthesis: Synthesis) -> str:
     pair = opposed_pair(synthesis)
+    incomparable = incomparable_pair(synthesis)
+    if pair is None and incomparable is not None:
+        item, two, relation = incomparable
+        return (
+            f"{citation(synthesis, item)}: “{item.statement.text}” {citation(synthesis, two)}: “{two.statement.text}” "
+            f"They are {relation.words}."
+        )
     if pair is None:
         return " ".join(
             f"{citation(synthesis, first)}: “{first.statement.text}”"
@@ -148,9 +213,37 @@ def _quote_sides(synthesis: Synthesis) -> str:
     )
 
 
+def _how_sure(synthesis: Synthesis) -> str:
+    """Return how sure the answer is and why: works, their independence, corroboration and hedges."""
+    central = central_statements(synthesis.question, synthesis.statements)
+    if not central:
+        return ""
+    works = {work.id: work for work in synthesis.corpus.works}
+    cited = [works[name] for name in sorted({item.statement.work for item in central})]
+    apart = [work for work in cited if len(independent_works(work, cited)) == len(cited) - 1]
+    if opposed_pair(synthesis):
+        why = f"{count_phrase(len(cited), 'work')} that do not agree, so that no direction is established"
+    elif len(cited) == 1:
+        why = "one work, which no other supports"
+    else:
+        why = f"{count_phrase(len(cited), 'work')}, {len(apart) or 'none'} of them of authors who share no other"
+    corroborated = sum(item.corroborated.status == "SUPPORTED" for item in central)
+    hedged = sum(bool(item.statement.hedges) for item in central)
+    total = count_phrase(len(central), "statement")
+    return (
+        f"How sure: it rests on {why}. Of {total} {_how_many(corroborated)} corroborated by works of other authors, "
+        f"and {_how_many(hedged)} hedged."
+    )
+
+
+def _how_many(number: int) -> str:
+    return f"{number} are" if number > 1 else "one is" if number else "none is"
+
+
 def _gaps(synthesis: Synthesis) -> str:
-    missing = [finding.coverage.summary for finding in synthesis.findings if not finding.statements]
-    text = "; ".join(missing)
+    empty = [finding for finding in synthesis.findings if not finding.statements]
+    own_first = sorted(empty, key=lambda finding: finding.coverage.role != "words")
+    text = "; ".join(finding_summary(synthesis, finding) for finding in own_first)
     return (
         f"{text[:1].upper()}{text[1:]}."
         if text
@@ -158,11 +251,31 @@ def _gaps(synthesis: Synthesis) -> str:
     )
 
 
+def _is_unsearched(synthesis: Synthesis, finding: Finding) -> bool:
+    """Return whether own words without a statement were in no search, or nothing was read after it."""
+    if finding.statements or finding.coverage.role != "words":
+        return False
+    read = bool(synthesis.corpus.requests or synthesis.corpus.included)
+    return not read or bool(unheld((finding.coverage.term,), search_queries(synthesis.question)))
+
+
+def _mentions(synthesis: Synthesis, work: str, phrase: str) -> bool:
+    """Return whether a sentence of a work mentions a phrase; a text that lacks its words is not taken apart."""
+    return any(
+        mentions_phrase(document.text, phrase)
+        and any(mentions_phrase(sentence.text, phrase) for sentence in sentences(document))
+        for document in synthesis.corpus.documents[work]
+    )
+
+
 def _searched(synthesis: Synthesis) -> str:
     corpus = synthesis.corpus
     sources = sorted({request.source for request in corpus.requests})
+    invented = any(work.invented for work in corpus.works)
+    works = count_phrase(len(corpus.works), "invented work" if invented else "work")
     return (
-        f"{count_phrase(len(corpus.works), 'work')} were found in {', '.join(sources) or 'no source'}, "
+        f"{works} {'was' if len(corpus.works) == 1 else 'were'} found in {'a local imitation of ' if invented else ''}"
+        f"{', '.join(sources) or 'no source'}, "
         f"{len(corpus.included)} of them included; {len({item.statement.work for item in synthesis.statements})} cited."
     )
 

@@ -3,7 +3,8 @@
 This is narrow on purpose, since a wrong "contradicted" is worse than none: both sentences must be unable to be true.
 The sentence has the claim's content words in the same order and no others. Hedges are equal but for a single "not", or
 numbers differ by more than rounding, and none is a sum of others in the text. For other works it is narrower still,
-since they mean their own models and data: each number needs its task and its model, and there may be no "we" or "it".
+since they mean their own models and data: each number needs its task, model, split and languages, the training data
+must be named, and there may be no "we" or "it".
 
 >>> from xstilts.evidence.text.documents import Document
 >>> document = Document("doc:made-up", "body", "XNLI does not benefit from intermediate training.")
@@ -27,6 +28,7 @@ from xstilts.evidence.text.numbers import Agreement, readings
 
 MIN_WORDS = 3  # fewest content words of a claim that can be contradicted
 LARGE_NUMBER = 1000  # from here on, equality with a sum of a text's numbers is no coincidence
+TRAINED = re.compile(r"\b(?:train|tun)\w* on \w|\bas (?:an? |the )?intermediate", re.IGNORECASE)
 SELF_REFERENCE = re.compile(
     r"\b(?:we|our|ours|us|i|my|it|its|they|their|them|this|that|these|those|here|such"
     r"|the (?:models?|methods?|gains?|study|studies|results?|experiments?|work|paper|approach))\b",
@@ -100,10 +102,16 @@ def _difference(claim: str, text: str) -> str:
 
 
 def _is_general(claim: str, text: str) -> bool:
-    """Return whether two sentences speak of the same thing wherever they occur: every number has a model and a task."""
+    """Return whether two sentences speak of the same thing wherever they occur.
+
+    Every number then has a task, a model, a split and languages, and the training data are named.
+    """
     all_numbers = (*numbers.numbers(claim), *numbers.numbers(text))
-    return not (SELF_REFERENCE.search(claim) or SELF_REFERENCE.search(text)) and all(
-        number.entity and number.model for number in all_numbers
+    trained = all(TRAINED.search(sentence) for sentence in (claim, text)) or not all_numbers
+    return (
+        trained
+        and not (SELF_REFERENCE.search(claim) or SELF_REFERENCE.search(text))
+        and all(number.entity and number.model and number.split and number.languages for number in all_numbers)
     )
 
 

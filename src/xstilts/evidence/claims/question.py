@@ -1,11 +1,14 @@
-"""A question as six facets: intervention, comparator, outcome, benchmark, models and languages.
+"""A question as facets: intervention, comparator, outcome, benchmark, models, languages, and its own words.
 
-The terms of each facet are data (`vocabulary.toml`). A term after "compared to" belongs to the comparator up to where
-the comparison ends, and so does a usual setting ("full fine-tuning") beside an unusual one.
+The terms of the first six are data (`vocabulary.toml`). A term after "compared to" belongs to the comparator up to
+where the comparison ends, and so does a usual setting ("full fine-tuning") beside an unusual one. Every content word
+that none of them holds is a word of the question's own (`own_words`): the vocabulary limits no question.
 
 >>> question = parse_question("Does a larger batch size improve accuracy on XNLI compared to the default batch size?")
 >>> [(facet.role, *facet.terms) for facet in question.facets if facet.terms][:2]
 [('intervention', 'batch size'), ('comparator', 'standard settings')]
+>>> parse_question("Does subword vocabulary overlap improve accuracy on XNLI?").words
+('subword vocabulary overlap',)
 """
 
 from __future__ import annotations
@@ -17,9 +20,10 @@ from typing import Any, Literal, get_args
 
 from xstilts.data.languages import languages
 from xstilts.errors import InputError
+from xstilts.evidence.claims.own_words import is_common, own_phrases, subject_phrases
 from xstilts.evidence.text.stemming import Lexicon, Mention, load_table
 
-Role = Literal["intervention", "comparator", "outcome", "benchmark", "models", "languages"]
+Role = Literal["intervention", "comparator", "outcome", "benchmark", "models", "languages", "words"]
 ROLES: tuple[Role, ...] = get_args(Role)
 ROLE_OF: Mapping[str, Role] = {"task": "intervention", "metric": "outcome"}
 COSTS = frozenset(("training cost", "inference cost", "memory", "efficiency"))
@@ -58,7 +62,7 @@ class Construction:
 
 @dataclass(frozen=True)
 class Question:
-    """A question and its six facets, in the order of `ROLES`."""
+    """A question and its facets, in the order of `ROLES`; the last holds its own words."""
 
     text: str
     facets: tuple[Facet, ...]
@@ -80,14 +84,22 @@ class Question:
         return tuple(dict.fromkeys(term for facet in self.facets for term in facet.terms))
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """The question's own words: phrases of content words that no facet of the vocabulary holds."""
+        return self.facet("words").terms
+
+    @property
     def core(self) -> tuple[str, ...]:
         """The terms of which an answer must mention one.
 
-        They are the specific terms of the intervention, else those of the comparator, else the general ones.
+        They are the specific terms of the intervention, else those of the comparator, else those of the question's own
+        words that it asks of and that are not common to the field, else what there is.
         """
         changed, against = self.facet("intervention").terms, self.facet("comparator").terms
         specific = [tuple(term for term in terms if term not in general_terms()) for terms in (changed, against)]
-        return specific[0] or specific[1] or changed or against
+        uncommon = tuple(phrase for phrase in self.words if not is_common(phrase))
+        own = subject_phrases(self.text, uncommon)
+        return specific[0] or specific[1] or own or changed or against or self.words or self.terms
 
 
 def parse_question(text: str) -> Question:
@@ -100,13 +112,14 @@ def parse_question(text: str) -> Question:
         The question with its facets.
 
     Raises:
-        InputError: It names no intervention or comparator of the vocabulary, or is not valid Unicode.
+        InputError: It has no content word at all, or is not valid Unicode.
     """
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise InputError("the question holds bytes that are no letters; write it in UTF-8")
     terms: dict[str, list[str]] = {role: [] for role in ROLES}
     compared = _comparison_spans(text)
-    for mention in find_terms(text):
+    mentions = find_terms(text)
+    for mention in mentions:
         role = role_of(mention)
         if role in COMPARABLE_ROLES and any(start <= mention.start < end for start, end in compared):
             role = "comparator"
@@ -115,7 +128,9 @@ def parse_question(text: str) -> Question:
     if {*terms["intervention"]} - usual_terms - general_terms():
         terms["comparator"] += [term for term in terms["intervention"] if term in usual_terms]
         terms["intervention"] = [term for term in terms["intervention"] if term not in usual_terms]
-    if not terms["intervention"] and not terms["comparator"]:
+    held = [(item.start, item.end) for item in (*mentions, *_cues().find(text))]
+    terms["words"] = list(own_phrases(text, held))
+    if not any(terms.values()):
         raise InputError(f"'{text}' names nothing that is changed; use words such as {', '.join(_example_terms())}")
     return Question(text, tuple(Facet(role, tuple(dict.fromkeys(terms[role]))) for role in ROLES))
 

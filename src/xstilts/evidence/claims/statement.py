@@ -1,8 +1,9 @@
-"""Statements: whole sentences of works that state a result on a question, with their places.
+"""Statements: whole sentences of works that state a finding of their own on a question, with their places.
 
-A statement is never cut or rephrased. A sentence that begins with "This" or "It" is kept with those before it. The same
-words in two places are one statement with two places. `coverage` lists the statements on each term of the question,
-also where there are none.
+A sentence is a statement if it is a finding by its kind (`sentence_kind`) and bears on the question (`bearing`), or
+touches its facets. Aims, background, methods and others' results are none. A statement is never cut or rephrased.
+A sentence that begins with "This" or "It" is kept with those before it. The same words in two places are one statement
+with two places. `coverage` lists the statements on each term of the question, also where there are none.
 
 >>> from xstilts.evidence.claims.question import parse_question
 >>> from xstilts.evidence.text.documents import Document
@@ -17,13 +18,16 @@ also where there are none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from xstilts.errors import InputError
+from xstilts.evidence.claims.bearing import Candidate, Similarity, answerable, bearings
+from xstilts.evidence.claims.own_words import mentions_phrase
 from xstilts.evidence.claims.question import Question, Role, find_terms, general_terms, narrower_terms, vocabulary
 from xstilts.evidence.claims.quote import normalise, on_one_line
+from xstilts.evidence.claims.sentence_kind import Kind, kinds
 from xstilts.evidence.text.documents import Document, Locator, Sentence, is_whole, sentences
 from xstilts.evidence.text.hedges import Hedge, hedges
 from xstilts.evidence.text.numbers import Number, numbers, readings
@@ -46,6 +50,7 @@ class Statement:
         text: The sentences.
         locators: Every place where they occur; the first is cited.
         touches: Role and term of each of the question's terms that they mention.
+        bearing: How far they answer the question, from 0 to 1.
 
     Raises:
         InputError: The text ends within a sentence, or there is no place.
@@ -54,6 +59,7 @@ class Statement:
     text: str
     locators: tuple[Locator, ...]
     touches: tuple[tuple[Role, str], ...] = ()
+    bearing: float = 0.0
 
     def __post_init__(self) -> None:
         if not is_whole(self.text):
@@ -116,25 +122,56 @@ class Coverage:
         return f"{count} on the {self.role} '{self.term}'"
 
 
-def statements(question: Question, documents: Iterable[Document]) -> tuple[Statement, ...]:
+def statements(
+    question: Question,
+    documents: Iterable[Document],
+    titles: Mapping[str, str] | None = None,
+    similarity: Similarity | None = None,
+) -> tuple[Statement, ...]:
     """Return what documents state on a question.
 
     Args:
         question: The question.
         documents: Texts; their order, and texts without a statement, change nothing.
+        titles: Title by id of the work.
+        similarity: Cosine similarity of a sentence encoder; without one, words alone decide.
 
     Returns:
-        Statements that mention a core term and another facet and state a result; those on most terms first, then by
-        place.
+        Findings that bear on the question; those that answer it most first, then by place. None if no work with a
+        finding mentions most of what the question asks.
     """
+    titles = titles or {}
+    passages = [
+        (document, passage) for document in sorted(set(documents), key=_place) for passage in _passages(document)
+    ]
+    candidates = [
+        Candidate(on_one_line(document.text[item.start : item.end]), titles.get(document.work, ""), document.text)
+        for document, item in passages
+    ]
+    if not answerable(question.text, candidates):
+        return ()
+    specific = set(question.core) - general_terms()
     by_text: dict[str, list[tuple[Locator, Statement]]] = {}
-    for document in set(documents):
-        for statement in _statements_in(question, document):
-            by_text.setdefault(normalise(statement.text, True).text, []).append((statement.locator, statement))
+    next_start: dict[Document, int] = {}
+    rated = zip(passages, candidates, bearings(question.text, candidates, similarity), strict=True)
+    for (document, passage), candidate, bearing in reversed(list(rated)):
+        touches = touched_terms(question, candidate.text)
+        is_contained = passage.start >= next_start.get(document, len(document.text))  # in the next sentence's statement
+        title = "" if ANAPHORA.match(candidate.text) else candidate.title  # "It improves" names nothing by itself
+        named = {term for _, term in (*touches, *touched_terms(question, title))}
+        on_core = not specific or not specific.isdisjoint(named)
+        is_shown = (passage.kind == "finding" and bearing.bears and on_core) or _is_answer(
+            question, touches, candidate.text
+        )
+        if not is_contained and is_shown:
+            next_start[document] = passage.start
+            locator = document.locator(passage.start, passage.end)
+            statement = Statement(candidate.text, (locator,), touches, round(bearing.score, 4))
+            by_text.setdefault(normalise(candidate.text, True).text, []).append((locator, statement))
     result = [
         _merge([statement for _, statement in sorted(pairs, key=lambda pair: pair[0])]) for pairs in by_text.values()
     ]
-    return tuple(sorted(result, key=lambda statement: (-_weight(statement), statement.locator)))
+    return tuple(sorted(result, key=lambda item: (-_weight(item), -item.bearing, item.locator)))
 
 
 def coverage(question: Question, all_statements: Sequence[Statement]) -> tuple[Coverage, ...]:
@@ -171,6 +208,7 @@ def touched_terms(question: Question, text: str) -> tuple[tuple[Role, str], ...]
         (role, term) pairs.
     """
     names = {mention.name for mention in find_terms(text)} | _comparison_terms(text)
+    names |= {phrase for phrase in question.words if mentions_phrase(text, phrase)}
     mentioned = names | {term for term, narrower in narrower_terms().items() if not names.isdisjoint(narrower)}
     return tuple((facet.role, term) for facet in question.facets for term in facet.terms if term in mentioned)
 
@@ -191,27 +229,31 @@ def _comparison_terms(text: str) -> set[str]:
     return {term for kind, term in several.items() if max(counts.get((kind, size), 0) for size in (True, False)) > 1}
 
 
-def _statements_in(question: Question, document: Document) -> Iterator[Statement]:
-    next_start = len(document.text)
-    for start, end in reversed(list(_passages(document))):
-        text = on_one_line(document.text[start:end])
-        touches = touched_terms(question, text)
-        is_contained = start >= next_start  # already part of the next sentence's statement
-        if not is_contained and end - start <= MAX_CHARACTERS and _is_answer(question, touches, text):
-            next_start = start
-            yield Statement(text, (document.locator(start, end),), touches)
+@dataclass(frozen=True)
+class _Passage:
+    """Whole sentences from `start` to `end`, and the kind of the last of them."""
+
+    start: int
+    end: int
+    kind: Kind
 
 
-def _passages(document: Document) -> Iterator[tuple[int, int]]:
-    """Yield the spans of whole sentences, with those before that they refer to, up to the references."""
+def _passages(document: Document) -> Iterator[_Passage]:
+    """Yield whole sentences that may be findings, with those before that they refer to, up to the references."""
     references = REFERENCES.search(document.text)
+    every = sentences(document)
     group: list[Sentence] = []
-    for sentence in sentences(document):
+    for sentence, kind in zip(every, kinds([on_one_line(item.text) for item in every]), strict=True):
         if references and sentence.end > references.start() > 0:
             return
         group = [*group[-2:], sentence] if ANAPHORA.match(sentence.text) else [sentence]
-        if all(member.whole for member in group):
-            yield group[0].start, sentence.end
+        short = sentence.end - group[0].start <= MAX_CHARACTERS
+        if short and kind in ("finding", "") and all(member.whole for member in group):
+            yield _Passage(group[0].start, sentence.end, kind)
+
+
+def _place(document: Document) -> tuple[str, str, str]:
+    return document.work, document.part, document.sha256
 
 
 def _is_answer(question: Question, touches: Sequence[tuple[Role, str]], text: str) -> bool:
@@ -227,7 +269,7 @@ def _states_direction(text: str) -> bool:
 
 def _merge(duplicates: Sequence[Statement]) -> Statement:
     places = tuple(dict.fromkeys(place for statement in duplicates for place in statement.locators))
-    return Statement(duplicates[0].text, places, duplicates[0].touches)
+    return Statement(duplicates[0].text, places, duplicates[0].touches, duplicates[0].bearing)
 
 
 def _weight(statement: Statement) -> int:

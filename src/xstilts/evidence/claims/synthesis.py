@@ -12,10 +12,13 @@ compute it again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import dropwhile
 
+from xstilts.evidence.claims.bearing import Similarity
+from xstilts.evidence.claims.comparison import Relation, comparison_reasons, relate, setting_reasons
 from xstilts.evidence.claims.effect_direction import (
     Direction,
     OutcomeDirection,
@@ -25,15 +28,26 @@ from xstilts.evidence.claims.effect_direction import (
     opposed,
     outcome_directions,
 )
+from xstilts.evidence.claims.finding_record import NOT_STATED, FindingRecord, Stance, oriented, read_finding
 from xstilts.evidence.claims.llm_proposals import Proposal, ScreenedProposals, accept
 from xstilts.evidence.claims.question import Construction, Question, by_construction
-from xstilts.evidence.claims.statement import Coverage, Statement, coverage, statements
+from xstilts.evidence.claims.sentence_kind import kinds
+from xstilts.evidence.claims.statement import CITES, Coverage, Statement, coverage, statements
 from xstilts.evidence.claims.verdict import Decision, Entailment, NliFunction, decide
 from xstilts.evidence.search.bm25 import SentenceIndex
 from xstilts.evidence.search.corpus import Corpus
+from xstilts.evidence.search.names import share_author
 from xstilts.evidence.search.work import Work, fold_text
 from xstilts.evidence.text.documents import Document, Locator, sentences
 
+STANCE_OF: dict[Direction, Stance] = {
+    "up": "more/better",
+    "down": "less/worse",
+    "level": "no difference",
+    "mixed": "depends",
+    "unsaid": "not stated",
+}
+NOT_REPRODUCED = re.compile(r"\b(?:reproduc|replicat)\w*", re.IGNORECASE)
 MIN_TITLE_WORDS = 4  # fewest words of a title that is recognised before a sentence
 
 
@@ -49,6 +63,7 @@ class JudgedStatement:
         corroborated: Verdict by works of other authors.
         nearest: Place and text of the most similar sentence of another work, shown for comparison; it decides nothing.
         outcome_directions: Direction on each outcome of the question; none if it is on none of them.
+        record: Its subject, comparison, outcome, setting and stance, as read.
     """
 
     name: str
@@ -58,6 +73,7 @@ class JudgedStatement:
     corroborated: Decision
     nearest: tuple[Locator, str] | None = None
     outcome_directions: tuple[OutcomeDirection, ...] = ()
+    record: FindingRecord = field(default_factory=FindingRecord)
 
 
 @dataclass(frozen=True)
@@ -78,11 +94,14 @@ class Finding:
 
     @property
     def status(self) -> str:
-        """ "no evidence found", "works differ", "one work" or "not disputed"."""
+        """ "no evidence found", "works differ", "not comparable", "one work" or "not disputed"."""
         if not self.statements:
             return "no evidence found"
-        if any(conflicts(self.statements)):
+        result = {relation.kind for _, _, relation in relations(self.statements)}
+        if "real conflict" in result:
             return "works differ"
+        if "not comparable" in result:
+            return "not comparable"
         return "one work" if len({judged.statement.work for judged in self.statements}) == 1 else "not disputed"
 
 
@@ -98,6 +117,7 @@ class Synthesis:
         constructions: What is true by construction.
         entailments: Claim, sentence and result of every call of the NLI model.
         proposals: What a language model proposed, after screening.
+        similarities: Text and cosine of every call of the sentence encoder.
     """
 
     question: Question
@@ -107,10 +127,15 @@ class Synthesis:
     constructions: tuple[Construction, ...]
     entailments: tuple[tuple[str, str, Entailment], ...] = ()
     proposals: ScreenedProposals = field(default_factory=ScreenedProposals)
+    similarities: tuple[tuple[str, float], ...] = ()
 
 
 def synthesise(
-    question: Question, corpus: Corpus, nli: NliFunction | None = None, proposed: Sequence[Proposal] = ()
+    question: Question,
+    corpus: Corpus,
+    nli: NliFunction | None = None,
+    proposed: Sequence[Proposal] = (),
+    similarity: Similarity | None = None,
 ) -> Synthesis:
     """Return what a corpus says on a question.
 
@@ -119,6 +144,7 @@ def synthesise(
         corpus: The corpus.
         nli: An NLI model for corroboration.
         proposed: Proposals of a language model; only verbatim ones count.
+        similarity: Cosine similarity of a sentence encoder, for the ranking of findings.
 
     Returns:
         The synthesis.
@@ -127,7 +153,10 @@ def synthesise(
     recorded: dict[tuple[str, str], Entailment] = {}
     recording_nli = _recording(nli, recorded) if nli else None
     accepted = accept(question, documents, proposed)
-    from_texts = _without_headings(corpus, statements(question, documents))
+    titles = {work.id: work.title for work in corpus.works}
+    cosines: dict[str, float] = {}
+    recording_similarity = _recording_similarity(similarity, cosines) if similarity else None
+    from_texts = _without_headings(corpus, statements(question, documents, titles, recording_similarity))
     every = (
         *from_texts,
         *(item for item in accepted.statements if item.text not in {other.text for other in from_texts}),
@@ -144,21 +173,47 @@ def synthesise(
     pairs = tuple(
         (claim, text, entailment) for (claim, text), entailment in sorted(recorded.items(), key=lambda x: x[0])
     )
-    return Synthesis(question, corpus, judged, findings, by_construction(question), pairs, accepted)
+    constructions, similarities = by_construction(question), tuple(sorted(cosines.items()))
+    return Synthesis(question, corpus, judged, findings, constructions, pairs, accepted, similarities)
 
 
 def conflicts(judged: Iterable[JudgedStatement]) -> Iterable[tuple[JudgedStatement, JudgedStatement]]:
-    """Yield pairs of statements of different works that are opposed on an outcome of the question.
+    """Yield pairs of statements of different works that are in real conflict on an outcome of the question."""
+    for first, other, relation in relations(judged):
+        if relation.kind == "real conflict":
+            yield first, other
 
-    Conditional statements ("unless") are opposed to nothing.
+
+def relations(judged: Iterable[JudgedStatement]) -> Iterator[tuple[JudgedStatement, JudgedStatement, Relation]]:
+    """Yield pairs of statements of different works that say the same or oppose each other, with their relation.
+
+    Args:
+        judged: The statements.
+
+    Yields:
+        Both statements and their relation: the same finding, a real conflict, or opposed in words but not comparable.
     """
-    unconditional = tuple(
-        first for first in judged if first.outcome_directions and not is_conditional(first.statement.text)
+    items = tuple(judged)
+    for number, first in enumerate(items):
+        for other in items[number + 1 :]:
+            if first.statement.work != other.statement.work and (relation := _relation(first, other)):
+                yield first, other, relation
+
+
+def _relation(first: JudgedStatement, other: JudgedStatement) -> Relation | None:
+    """Return how two statements relate; None if they neither say the same nor oppose each other."""
+    conditional = is_conditional(first.statement.text) or is_conditional(other.statement.text)
+    if first.outcome_directions and other.outcome_directions and not conditional:
+        if not _are_opposed(first, other):
+            return None
+        reasons = [*comparison_reasons(first.record, other.record), *setting_reasons(first.record, other.record)]
+        return Relation("not comparable", " and ".join(reasons)) if reasons else Relation("real conflict")
+    relation = relate(first.record, other.record)
+    stances = {first.record.stance, other.record.stance}
+    is_listed = relation.kind in ("same finding", "real conflict") or (
+        relation.kind == "not comparable" and NOT_STATED not in stances and len(stances) == 2
     )
-    for number, first in enumerate(unconditional):
-        for other in unconditional[number + 1 :]:
-            if first.statement.work != other.statement.work and _are_opposed(first, other):
-                yield first, other
+    return relation if is_listed and not conditional else None
 
 
 def directions_by_outcome(judged: Iterable[JudgedStatement]) -> dict[str, dict[str, Direction]]:
@@ -195,13 +250,13 @@ def independent_works(work: Work, works: Iterable[Work]) -> tuple[Work, ...]:
         works: Other works; it may be among them.
 
     Returns:
-        The works; those without authors are left out, and none is independent of a work without authors.
+        The works; those without authors or of authors whose names cannot be compared are left out, and none is
+        independent of a work without authors.
     """
     own_names = _family_names(work)
     others = ((other, _family_names(other)) for other in works if other.id != work.id)
-    return tuple(
-        other for other, other_names in others if own_names and other_names and own_names.isdisjoint(other_names)
-    )
+    apart = (other for other, other_names in others if own_names.isdisjoint(other_names))
+    return tuple(other for other in apart if share_author(work.authors, other.authors) is False)
 
 
 def central_statements(question: Question, judged: Iterable[JudgedStatement]) -> tuple[JudgedStatement, ...]:
@@ -242,13 +297,46 @@ def _judge(
     own_work = next(work for work in corpus.works if work.id == statement.work)
     others = [text for work in independent_works(own_work, corpus.included) for text in corpus.documents[work.id]]
     faithful = decide(statement.text, corpus.documents[own_work.id], own_work.id)
-    corroborated = decide(statement.text, others, nli=nli)
+    corroborated = _by_other_data(decide(statement.text, others, nli=nli), others)
     nearest = _nearest_sentence(statement, index, {text.sha256 for text in others})
-    directions = outcome_directions(statement.text, question)
+    named = {term for role, term in statement.touches if term in question.core}
+    directions = outcome_directions(statement.text, question) if named else ()
     relevant = tuple(item for item in directions if item.question_term or not question.facet("outcome").terms)
-    return JudgedStatement(
-        name, statement, combine(item.mark for item in directions), faithful, corroborated, nearest, relevant
-    )
+    direction = combine(item.mark for item in directions)
+    record = oriented(read_finding(statement.text, _around(statement, own_work, corpus)), question.text)
+    if relevant:
+        outcome = " and ".join(dict.fromkeys(item.question_term or item.outcome or NOT_STATED for item in relevant))
+        record = replace(record, subject=" and ".join(sorted(named)), outcome=outcome, stance=STANCE_OF[direction])
+    return JudgedStatement(name, statement, direction, faithful, corroborated, nearest, relevant, record)
+
+
+def _around(statement: Statement, work: Work, corpus: Corpus) -> list[str]:
+    """Return the title of a statement's work and the sentences of its text."""
+    document = next(text for text in corpus.documents[work.id] if text.sha256 == statement.locator.sha256)
+    return [work.title, *(" ".join(sentence.text.split()) for sentence in sentences(document))]
+
+
+def _by_other_data(decision: Decision, documents: Iterable[Document]) -> Decision:
+    """Return a corroboration only if it rests on another work's own finding: repeating or retelling is none."""
+    if decision.status != "SUPPORTED":
+        return decision
+    if decision.quote is not None and decision.quote.matched:
+        why = f"repeated in {decision.locators[0].work}, which is no second measurement"
+        return Decision("NOT_ENOUGH_INFO", why, decision.locators, quote=decision.quote)
+    texts = {document.sha256: document for document in documents}
+    own = [locator for locator in decision.locators if _is_own_finding(texts[locator.sha256], locator)]
+    if not own:
+        why = f"mentioned in {decision.locators[0].work}, but not as a finding of its own"
+        return Decision("NOT_ENOUGH_INFO", why, decision.locators, quote=decision.quote, entailment=decision.entailment)
+    return replace(decision, locators=tuple(own))
+
+
+def _is_own_finding(document: Document, locator: Locator) -> bool:
+    every = sentences(document)
+    kind_of = dict(zip(((item.start, item.end) for item in every), kinds([item.text for item in every]), strict=True))
+    text = locator.read(document)
+    is_second_hand = CITES.search(text) or NOT_REPRODUCED.search(text)
+    return kind_of.get((locator.start, locator.end), "finding") in ("finding", "") and not is_second_hand
 
 
 def _nearest_sentence(statement: Statement, index: SentenceIndex, among: set[str]) -> tuple[Locator, str] | None:
@@ -294,6 +382,17 @@ def _recording(nli: NliFunction, recorded: dict[tuple[str, str], Entailment]) ->
         return recorded[claim, text]
 
     return read
+
+
+def _recording_similarity(similarity: Similarity, recorded: dict[str, float]) -> Similarity:
+    """Wrap a sentence encoder so that its cosines are recorded, and a ranking can be computed again without it."""
+
+    def compare(question: str, texts: Sequence[str]) -> list[float]:
+        values = [float(value) for value in similarity(question, texts)]
+        recorded.update(zip(texts, values, strict=True))
+        return values
+
+    return compare
 
 
 def _family_names(work: Work) -> frozenset[str]:

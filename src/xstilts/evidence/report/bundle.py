@@ -38,7 +38,6 @@ HTML, MARKDOWN, PDF, BIB, CSL, CLAIMS = (
     "claims.jsonl",
 )
 VIEWS = (HTML, MARKDOWN, BIB, CSL, CLAIMS)
-TEMPLATE = "evidence.html"
 Json = Mapping[str, Any]
 
 
@@ -111,7 +110,7 @@ def portable_views(content: Json, corpus: Corpus) -> dict[str, bytes]:
     sheet = page.build_page(content)
     texts = {text.sha256: text for text in corpus.texts()}
     return {
-        HTML: html(sheet, TEMPLATE).encode(),
+        HTML: html(sheet).encode(),
         MARKDOWN: markdown(sheet).encode(),
         BIB: citations.bibtex(content["works"]).encode(),
         CSL: _json(citations.csl(content["works"])).encode(),

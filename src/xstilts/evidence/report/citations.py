@@ -16,7 +16,7 @@ from string import ascii_lowercase
 from typing import Any
 
 from xstilts.evidence.search.bibtex import format_entry as bibtex_entry
-from xstilts.evidence.search.work import Work
+from xstilts.evidence.search.work import INVENTED, Work
 
 MAX_NAMED_AUTHORS = 2  # with more authors a short reference says "et al."
 
@@ -88,6 +88,7 @@ def _fields(work: Mapping[str, Any]) -> dict[str, str]:
         "eprint": ids["arxiv"],
         "archiveprefix": "arXiv" if ids["arxiv"] else "",
         "url": work_url(work),
+        "note": INVENTED if work.get("invented") else "",
     }
 
 
@@ -101,6 +102,7 @@ def _csl(work: Mapping[str, Any]) -> dict[str, Any]:
         "container-title": work["venue"],
         "DOI": work["ids"]["doi"],
         "URL": work_url(work),
+        "note": INVENTED if work.get("invented") else "",
     }
     if work["year"]:
         item["issued"] = {"date-parts": [[work["year"]]]}

@@ -71,6 +71,7 @@ def summary_lines(folder: Path, report: Mapping[str, Any]) -> list[str]:
     rejected = len(report["proposals"]["rejected"])
     statements, score = counted(flow["statements"], "statement"), f"{panel['score']:g} of 10"
     output = [
+        *filter(None, [report.get("notice")]),
         report["question"],
         f"  {report['answer']}",
         f"  {counted(flow['works'], 'work')}, {flow['included']} included, {flow['cited']} cited, "

@@ -1,5 +1,8 @@
 """HTML and Markdown page of an evidence report, from its `report.json` alone, in the layout of a study's report.
 
+The first screen answers: what is known, in quotes; how sure that is and why; what nobody has measured; what a study of
+this store measured. Then comes the table of the evidence, and then everything that it rests on.
+
 >>> STATUS["NOT_ENOUGH_INFO"]
 'not enough information'
 """
@@ -12,6 +15,7 @@ from typing import Any
 
 from xstilts.evidence.claims.answer import count_phrase
 from xstilts.evidence.claims.effect_direction import DIRECTION_LABELS
+from xstilts.evidence.claims.finding_record import NOT_STATED
 from xstilts.evidence.report import citations, prisma
 from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Section, TableView, VerdictList, VerdictView
 from xstilts.runtime import tables
@@ -19,6 +23,8 @@ from xstilts.runtime import tables
 Json = Mapping[str, Any]
 STATUS = {"SUPPORTED": "supported", "CONTRADICTED": "contradicted", "NOT_ENOUGH_INFO": "not enough information"}
 FAITHFUL = {**STATUS, "SUPPORTED": "faithful"}  # to its source, which need not be true
+MOST_SHOWN = 8  # statements in the table of the evidence; all of them are below it
+FINDING_FIELDS = ("subject", "compared_with", "outcome", "stance")
 COLUMN_NOTE = (
     "Three separate verdicts: faithful to its source (the work states it as quoted, with its numbers and hedges), "
     "corroborated by works of other authors, and measured here, on runs of this store. Not enough information is no "
@@ -28,15 +34,15 @@ COLUMN_NOTE = (
 
 def build_page(report: Json) -> Page:
     """Return the page of an evidence report."""
+    *answering, searched = report["abstract"] or [""]
     return Page(
         "evidence",
         report["question"],
         report["answer"],
-        (*_study_answer(report), *report["abstract"]),
-        tuple(_rulings(report)),
-        tuple(section for section in _sections(report) if section.blocks),
-        {work["key"]: () for work in report["works"]},
-        "What was found",
+        tuple(filter(None, (*answering, *_study_answer(report), searched))),
+        sections=tuple(section for section in _sections(report) if section.blocks),
+        inputs={work["key"]: () for work in report["works"]},
+        notice=report.get("notice", ""),
     )
 
 
@@ -44,7 +50,7 @@ def _rulings(report: Json) -> Iterator[VerdictView]:
     """Yield what is true by construction, then the finding on each term of the question."""
     for number, item in enumerate(report["constructions"], 1):
         yield VerdictView(f"construction-{number}", item["said"], "true by construction", item["reason"])
-    order = ("outcome", "benchmark", "models", "languages", "comparator", "intervention")
+    order = ("outcome", "words", "benchmark", "models", "languages", "comparator", "intervention")
     for item in sorted(report["findings"], key=lambda finding: order.index(finding["role"])):
         text = item["said"]
         facts = tuple((DIRECTION_LABELS[name], _works(report, works)) for name, works in item["directions"].items())
@@ -56,6 +62,11 @@ def _rulings(report: Json) -> Iterator[VerdictView]:
 
 
 def _sections(report: Json) -> Iterator[Section]:
+    yield Section("evidence", "Evidence", _evidence(report))
+    rulings = tuple(_rulings(report))
+    tally = Counter(ruling.status for ruling in rulings)
+    counts = ", ".join(f"{status}: {number}" for status, number in sorted(tally.items()))
+    yield Section("findings", "Term by term", (VerdictList(rulings),) if rulings else (), f"{counts}.")
     yield Section("claims", "Statements and their verdicts", _claims(report), COLUMN_NOTE)
     yield from _measured(report)
     yield Section("conflicts", "Conflicts between works", _conflicts(report))
@@ -65,6 +76,40 @@ def _sections(report: Json) -> Iterator[Section]:
     yield Section("limits", "Limits", (Listing("", tuple(report["limits"])),))
     yield Section("reproduce", "How to verify this report", _reproduce(report))
     yield Section("references", "References", (_references(report),))
+
+
+def _evidence(report: Json) -> tuple[TableView, ...]:
+    """Return the table of the statements on an outcome of the question, of all where there are none; () without any."""
+    outcomes = any(facet["role"] == "outcome" and facet["terms"] for facet in report["facets"])
+    central = [
+        claim for claim in report["claims"] if not outcomes or any(t["role"] == "outcome" for t in claim["touches"])
+    ]
+    shown = (central or report["claims"])[:MOST_SHOWN]
+    rows = tuple(_evidence_row(report, claim) for claim in shown)
+    rest = len(report["claims"]) - len(shown)
+    note = f"The other {count_phrase(rest, 'statement')} and all verdicts are below." if rest else ""
+    columns = ("finding", "setting", "stance", "quote", "source")
+    return (TableView("evidence-table", "Statements", columns, rows, note, folded=False, quiet=True),) if rows else ()
+
+
+def _evidence_row(report: Json, claim: Json) -> tuple[Cell, ...]:
+    work = next(entry for entry in report["works"] if entry["id"] == claim["work"])
+    finding = claim["finding"]
+    compared = f", against {finding['compared_with']}" if finding["compared_with"] != NOT_STATED else ""
+    return (
+        Cell(f"{claim['name']}: {finding['subject']}{compared} → {finding['outcome']}"),
+        Cell(_setting(finding["setting"])),
+        Cell(finding["stance"]),
+        Cell(f"“{claim['text']}”"),
+        Cell(claim["by"], href=citations.work_url(work)),
+    )
+
+
+def _setting(setting: Mapping[str, str]) -> str:
+    """Return model, tasks, languages and split of a finding as they were read, and what of them is not stated."""
+    stated = [f"{name} {text}" for name, text in setting.items() if text != NOT_STATED]
+    missing = [name for name, text in setting.items() if text == NOT_STATED]
+    return "; ".join((*stated, *([f"{NOT_STATED}: {', '.join(missing)}"] if missing else ())))
 
 
 def _claims(report: Json) -> tuple[VerdictList, ...]:
@@ -82,6 +127,8 @@ def _claim(report: Json, claim: Json) -> VerdictView:
         ("corroborated", Cell(STATUS[corroborated["status"]])),
         ("measured here", Cell(_measured_of(report, claim["name"]))),
         ("direction", Cell(DIRECTION_LABELS[claim["direction"]])),
+        *((name.replace("_", " "), Cell(claim["finding"][name])) for name in FINDING_FIELDS),
+        ("setting", Cell("; ".join(f"{name}: {text}" for name, text in claim["finding"]["setting"].items()))),
     ]
     if claim["numbers"]:
         facts.append(("numbers", Cell("; ".join(_number(number) for number in claim["numbers"]))))
@@ -176,7 +223,19 @@ def _conflicts(report: Json) -> tuple[TableView, ...]:
         )
         for pair in report["conflicts"]
     )
-    return (TableView("opposed", "Opposed statements", ("statement", "opposed statement"), rows),) if rows else ()
+    others = tuple(
+        (
+            Cell(f"{row['one']}: {claims[row['one']]['text']}"),
+            Cell(f"{row['other']}: {claims[row['other']]['text']}"),
+            Cell(row["why"]),
+        )
+        for row in report["relations"]
+        if row["kind"] == "not comparable"
+    )
+    columns = ("statement", "other statement", "not comparable, because")
+    opposed = (TableView("opposed", "Opposed statements", ("statement", "opposed statement"), rows),) if rows else ()
+    differing = (TableView("incomparable", "Not comparable", columns, others, folded=True),) if others else ()
+    return opposed + differing
 
 
 def _reviews(report: Json) -> Section:
@@ -184,9 +243,9 @@ def _reviews(report: Json) -> Section:
     if not panel:
         return Section("reviews", "Reviews", ())
     rows = tuple(_check(review["reviewer"], check) for review in panel["reviews"] for check in review["checks"])
-    scores = tuple((Cell(review["reviewer"]), tables.number(review["score"], 1)) for review in panel["reviews"])
+    scores = tuple((Cell(review["reviewer"]), _score(review["score"])) for review in panel["reviews"])
     scores += (
-        (Cell("median"), tables.number(panel["median"], 1)),
+        (Cell("median"), _score(panel["median"])),
         (Cell("final score, after the gates"), tables.number(panel["score"], 1)),
     )
     return Section(
@@ -215,8 +274,13 @@ def _opinion(report: Json) -> Iterator[TableView]:
         yield TableView("opinion", caption, ("check", "answer", "reason"), rows, note, quiet=True)
 
 
+def _score(score: float | None) -> Cell:
+    return Cell("not applicable") if score is None else tables.number(score, 1)
+
+
 def _check(reviewer: str, check: Json) -> tuple[Cell, ...]:
-    passed = Cell(f"{check['passed']} of {check['of']}", check["passed"])
+    count = f"{check['passed']} of {check['of']}"
+    passed = Cell(count, check["passed"]) if check["of"] else Cell("not applicable")
     return Cell(reviewer), Cell(check["what"]), passed, Cell(f"not {check['note']}" if check["note"] else NOTHING)
 
 

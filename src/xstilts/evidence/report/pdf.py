@@ -61,6 +61,7 @@ def _content(report: Json) -> Json:
     cited = [work for work in report["works"] if work["claims"]]
     content = {
         "title": report["question"],
+        "notice": report.get("notice", ""),
         "answer": report["answer"],
         "abstract": report["abstract"],
         "study": _study(report),

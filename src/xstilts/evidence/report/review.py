@@ -1,8 +1,9 @@
-"""Automatic reviews of a report: scores, their spread, and two gates that no average overrides.
+"""Automatic reviews of a report: scores, their spread, and what no average overrides.
 
-A report that does not answer its question scores at most 3 of 10; one with a quote that is not at its place is refused.
-The score is the median. Reviewers check different things: disagreement shows where a report is weak, not that a
-reviewer is wrong.
+A report that does not answer its question scores at most 3 of 10, one with a defect (a check of soundness below its
+floor) at most 5, and one with a quote that is not at its place is refused. Otherwise the score is the median of the
+reviewers to whom anything applies. Reviewers check different things: disagreement shows where a report is weak, not
+that a reviewer is wrong.
 
 >>> spread([9.0, 10.0, 7.0])
 {'median': 9.0, 'low': 7.0, 'high': 10.0, 'agreement': 0.333}
@@ -22,6 +23,7 @@ from xstilts.evidence.search.corpus import Corpus
 
 Json = Mapping[str, Any]
 MAX_UNANSWERED = 3.0  # maximum score of a report that does not answer its question
+MAX_DEFECTIVE = 5.0  # maximum score of a report with a defect
 AGREEMENT_DISTANCE = 1.0  # points within which two scores agree
 ANSWERING = "answering"
 
@@ -63,15 +65,17 @@ def review_panel(report: Json, corpus: Corpus) -> dict[str, Any]:
     case = _review_input(report, corpus)
     checks = {name: reviewers.load_reviewer(name).review(case) for name in reviewers.reviewer_names()}
     scores = {name: score(checklist) for name, checklist in checks.items()}
-    statistics = spread(list(scores.values()))
+    statistics = spread([value for value in scores.values() if value is not None])
     refused = [
         f"{check.what}: not {check.note}"
         for name, checklist in checks.items()
         for check in checklist
-        if name != ANSWERING and check.gate and check.share < 1
+        if name != ANSWERING and check.gate and check.failed
     ]
-    answered = all(check.share == 1 for check in checks[ANSWERING] if check.gate)
-    final = 0.0 if refused else min(statistics["median"], MAX_UNANSWERED) if not answered else statistics["median"]
+    defects = [
+        f"{check.what}: not {check.note}" for checks_of in checks.values() for check in checks_of if check.is_defect
+    ]
+    answered = not any(check.failed for check in checks[ANSWERING] if check.gate)
     return {
         "reviews": [
             {"reviewer": name, "score": scores[name], "checks": [_check_to_json(check) for check in checklist]}
@@ -79,22 +83,30 @@ def review_panel(report: Json, corpus: Corpus) -> dict[str, Any]:
         ],
         **statistics,
         "answered": answered,
+        "defects": defects,
         "refused": refused,
-        "score": final,
-        "said": _summary(statistics, answered, refused),
+        "score": _final(statistics["median"], answered, defects, refused),
+        "said": _summary(statistics, answered, defects, refused),
     }
 
 
-def score(checks: Sequence[Check]) -> float:
+def score(checks: Sequence[Check]) -> float | None:
     """Return the score of a checklist.
 
     Args:
         checks: The checks.
 
     Returns:
-        Ten times the mean share of passed cases, each check weighing the same: 0 to 10.
+        Ten times the mean share of passed cases, each applicable check weighing the same; None if none applies.
     """
-    return round(10 * fmean(check.share for check in checks), 2)
+    shares = [check.share for check in checks if check.share is not None]
+    return round(10 * fmean(shares), 2) if shares else None
+
+
+def _final(middle: float, answered: bool, defects: Sequence[str], refused: Sequence[str]) -> float:
+    """Return the final score: the reviewers' median within what the gates and the defects allow."""
+    most = 10.0 if answered else MAX_UNANSWERED
+    return 0.0 if refused else min(middle, most, MAX_DEFECTIVE if defects else 10.0)
 
 
 def spread(scores: Sequence[float]) -> dict[str, float]:
@@ -123,16 +135,25 @@ def _review_input(report: Json, corpus: Corpus) -> ReviewInput:
 
 
 def _check_to_json(check: Check) -> dict[str, Any]:
-    return {"what": check.what, "passed": check.passed, "of": check.of, "note": check.note, "gate": check.gate}
+    return {
+        "what": check.what,
+        "passed": check.passed,
+        "of": check.of,
+        "note": check.note,
+        "gate": check.gate,
+        "defect": check.is_defect,
+    }
 
 
-def _summary(statistics: Mapping[str, float], answered: bool, refused: Sequence[str]) -> str:
+def _summary(statistics: Mapping[str, float], answered: bool, defects: Sequence[str], refused: Sequence[str]) -> str:
     gate = (
         "Refused: a quote is not at its place."
         if refused
-        else "All gates passed."
-        if answered
         else f"The question is not answered, so the score is at most {MAX_UNANSWERED:g}."
+        if not answered
+        else f"With a defect the score is at most {MAX_DEFECTIVE:g} ({'; '.join(defects)})."
+        if defects
+        else "All gates passed, and no defect found."
     )
     return (
         f"Scores from {statistics['low']:.1f} to {statistics['high']:.1f}; {statistics['agreement']:.0%} of pairs of "

@@ -14,6 +14,7 @@ from typing import Any
 
 from xstilts import __version__
 from xstilts.evidence.report import citations
+from xstilts.evidence.search.work import INVENTED
 from xstilts.evidence.text.documents import Document, sentences
 
 Json = Mapping[str, Any]
@@ -42,7 +43,11 @@ def claims_jsonl(report: Json, documents: Mapping[str, Document]) -> str:
         JSON lines; sentences are numbered from 0 within a part.
     """
     keys = {work["id"]: work["key"] for work in report["works"]}
-    rows = (_scifact(number, claim, keys, documents) for number, claim in enumerate(report["claims"], 1))
+    made_up = {work["id"] for work in report["works"] if work.get("invented")}
+    rows = (
+        _scifact(number, claim, keys, documents, claim["work"] in made_up)
+        for number, claim in enumerate(report["claims"], 1)
+    )
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
@@ -66,7 +71,9 @@ def crate_metadata(report: Json, folder: Path, date: str) -> str:
     return json.dumps({"@context": CONTEXT, "@graph": graph}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _scifact(number: int, claim: Json, keys: Mapping[str, str], documents: Mapping[str, Document]) -> Json:
+def _scifact(
+    number: int, claim: Json, keys: Mapping[str, str], documents: Mapping[str, Document], invented: bool
+) -> Json:
     verdict = claim["faithful"]
     evidence: dict[str, list[Json]] = {}
     for locator in verdict["locators"] if verdict["status"] in LABELS else ():
@@ -83,7 +90,8 @@ def _scifact(number: int, claim: Json, keys: Mapping[str, str], documents: Mappi
         }
         evidence.setdefault(keys[locator["work"]], []).append(row)
     cited = list(dict.fromkeys(keys[locator["work"]] for locator in claim["locators"]))
-    return {"id": number, "claim": claim["text"], "evidence": evidence, "cited_doc_ids": cited}
+    marked = {"invented": True} if invented else {}
+    return {"id": number, "claim": claim["text"], "evidence": evidence, "cited_doc_ids": cited, **marked}
 
 
 def _about(report: Json, names: list[str], date: str) -> Iterator[Json]:
@@ -97,7 +105,7 @@ def _about(report: Json, names: list[str], date: str) -> Iterator[Json]:
         "@id": "./",
         "@type": "Dataset",
         "name": report["question"],
-        "description": report["answer"],
+        "description": " ".join(filter(None, (report.get("notice"), report["answer"]))),
         "hasPart": [{"@id": name} for name in names],
         "mentions": [{"@id": f"#{claim['name']}"} for claim in report["claims"]],
     }
@@ -134,6 +142,7 @@ def _work(work: Json) -> Json:
         "name": work["title"],
         "author": [{"@type": "Person", "name": name} for name in work["authors"]],
         **({"datePublished": str(work["year"])} if work["year"] else {}),
+        **({"creativeWorkStatus": INVENTED} if work.get("invented") else {}),
     }
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from xstilts import __version__
 from xstilts.evidence.claims import answer
-from xstilts.evidence.claims.synthesis import Finding, JudgedStatement, Synthesis, conflicts
+from xstilts.evidence.claims.synthesis import Finding, JudgedStatement, Synthesis, conflicts, relations
 from xstilts.evidence.claims.verdict import Decision
 from xstilts.evidence.report import citations
 from xstilts.evidence.search.queries import search_queries, topic_groups
-from xstilts.evidence.search.work import Work
+from xstilts.evidence.search.work import Work, invented_notice
 from xstilts.evidence.text.documents import Locator, context_sentences
 from xstilts.reporting import study_report
 from xstilts.reporting.study_report import FORMAT_OF_KINDS
@@ -28,12 +28,13 @@ JsonObject = dict[str, Any]
 
 def synthesis_to_json(synthesis: Synthesis) -> JsonObject:
     """Return a synthesis as JSON; reviews and measurements are added by `pipeline`."""
-    works = _works(synthesis)
+    works, notice = _works(synthesis), invented_notice(synthesis.corpus.works)
     report: JsonObject = study_report.to_json(
         {
             "format": FORMAT_OF_KINDS,
             "kind": KIND,
             "version": __version__,
+            **({"notice": notice} if notice else {}),
             "question": synthesis.question.text,
             "answer": answer.answer(synthesis),
             "abstract": answer.abstract(synthesis),
@@ -42,9 +43,13 @@ def synthesis_to_json(synthesis: Synthesis) -> JsonObject:
                 {"when": item.when, "said": item.statement, "reason": item.reason, "not_when": item.not_when}
                 for item in synthesis.constructions
             ],
-            "findings": [_finding(item) for item in synthesis.findings],
+            "findings": [_finding(synthesis, item) for item in synthesis.findings],
             "claims": [_claim(synthesis, item) for item in synthesis.statements],
             "conflicts": [{"one": item.name, "other": other.name} for item, other in conflicts(synthesis.statements)],
+            "relations": [
+                {"one": item.name, "other": other.name, "kind": relation.kind, "why": relation.why}
+                for item, other, relation in relations(synthesis.statements)
+            ],
             "works": works,
             "search": {
                 "queries": search_queries(synthesis.question),
@@ -61,6 +66,7 @@ def synthesis_to_json(synthesis: Synthesis) -> JsonObject:
                 {"claim": claim, "text": text, **asdict(entailment)}
                 for claim, text, entailment in synthesis.entailments
             ],
+            "similarities": [{"text": text, "cosine": cosine} for text, cosine in synthesis.similarities],
             "limits": list(answer.limits(synthesis)),
         }
     )
@@ -86,12 +92,12 @@ def decision_to_json(decision: Decision) -> JsonObject:
     }
 
 
-def _finding(finding: Finding) -> JsonObject:
+def _finding(synthesis: Synthesis, finding: Finding) -> JsonObject:
     return {
         "role": finding.coverage.role,
         "term": finding.coverage.term,
-        "status": finding.status,
-        "said": finding.coverage.summary,
+        "status": answer.finding_status(synthesis, finding),
+        "said": answer.finding_summary(synthesis, finding),
         "directions": finding.works,
         "claims": [judged.name for judged in finding.statements],
     }
@@ -108,6 +114,15 @@ def _claim(synthesis: Synthesis, judged: JudgedStatement) -> JsonObject:
         "context": _context(synthesis, judged),
         "touches": [{"role": role, "term": term} for role, term in statement.touches],
         "direction": judged.direction,
+        "bearing": statement.bearing,
+        "finding": {
+            "subject": judged.record.subject,
+            "compared_with": judged.record.compared_with,
+            "outcome": judged.record.outcome,
+            "stance": judged.record.stance,
+            "setting": judged.record.setting.words,
+            "setting_of_text": judged.record.around.words,
+        },
         "numbers": [{**asdict(item), "value": str(item.value)} for item in statement.numbers],
         "hedges": [{"kind": kind, "name": name} for kind, name in statement.hedges],
         "readings": statement.readings,
@@ -145,7 +160,8 @@ def _works(synthesis: Synthesis) -> list[JsonObject]:
 def _work(work: Work, key: str) -> JsonObject:
     columns = ("id", "title", "authors", "year", "venue", "url", "retracted", "citations", "disagreements")
     facts = {name: getattr(work, name) for name in columns}
-    return {"key": key, **facts, "ids": asdict(work.ids), "sources": list(work.sources)}
+    marked = {"invented": True} if work.invented else {}
+    return {"key": key, **facts, "ids": asdict(work.ids), "sources": list(work.sources), **marked}
 
 
 def _failures(synthesis: Synthesis) -> list[JsonObject]:

@@ -19,6 +19,7 @@ from typing import Any
 from xstilts import __version__
 from xstilts.errors import InputError
 from xstilts.evidence.claims import study_binding, study_measurements
+from xstilts.evidence.claims.bearing import Similarity
 from xstilts.evidence.claims.llm_proposals import Proposal
 from xstilts.evidence.claims.question import parse_question
 from xstilts.evidence.claims.synthesis import synthesise
@@ -82,7 +83,13 @@ def _checks(folder: Path, content: Json, store: Path) -> Iterator[Check]:
 def _rebuild(folder: Path, content: Json, corpus: Corpus) -> Json:
     proposals = [Proposal(**row) for row in bundle.read_extra(folder, bundle.PROPOSALS) or ()]
     rebuilt = synthesis_to_json(
-        synthesise(parse_question(content["question"]), corpus, _replay(content["entailments"]), proposals)
+        synthesise(
+            parse_question(content["question"]),
+            corpus,
+            _replay(content["entailments"]),
+            proposals,
+            _replay_similarity(content["similarities"]),
+        )
     )
     bindings = bundle.read_extra(folder, bundle.BINDINGS)
     notes = (
@@ -103,6 +110,12 @@ def _replay(entailments: list[Json]) -> NliFunction | None:
         return Entailment(**{name: row[name] for name in names}) if row else Entailment(0.0, 0.0, 1.0)
 
     return read if entailments else None
+
+
+def _replay_similarity(similarities: list[Json]) -> Similarity | None:
+    """Return a similarity that replays recorded cosines; that of any other text is 0."""
+    recorded = {row["text"]: float(row["cosine"]) for row in similarities}
+    return (lambda _, texts: [recorded.get(text, 0.0) for text in texts]) if recorded else None
 
 
 def _check_texts(folder: Path, claim: Json) -> Check:

@@ -59,7 +59,7 @@ def entries(text: str) -> Iterator[dict[str, str]]:
 def raw_entries(text: str) -> Iterator[RawEntry]:
     """Yield the entries of a file without parsing their fields, which is about a hundred times faster."""
     starts = [*START.finditer(text)]
-    ends = [*(start.start() for start in starts[1:]), len(text)]
+    ends = [*(start.start() for start in starts[1:]), len(text)][: len(starts)]
     for start, end in zip(starts, ends, strict=True):
         yield RawEntry(start.group(1).lower(), start.group(2), text[start.end() : end])
 

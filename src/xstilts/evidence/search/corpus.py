@@ -9,33 +9,39 @@ replies give the same bytes.
     screening.jsonl   one decision per line: included or excluded, and why
     requests.jsonl    one request per line: what was requested from which source, and when
     failures.jsonl    one failed request per line
-
->>> mentions_any("Batch sizes in fine-tuning", ["batch size"])
-True
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from xstilts.errors import InputError
+from xstilts.evidence.retrieval.query_words import content_stems
 from xstilts.evidence.search import response_cache
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.identifiers import WorkIds
 from xstilts.evidence.search.response_cache import Failure, RequestRecord
 from xstilts.evidence.search.sources import load_source, source_names
-from xstilts.evidence.search.work import FACT_PRIORITY, Work, fold_text, merge_works, unique_works
+from xstilts.evidence.search.work import (
+    FACT_PRIORITY,
+    Work,
+    invented_notice,
+    mentions_any,
+    merge_works,
+    unique_works,
+)
 from xstilts.evidence.text.documents import Document
 from xstilts.runtime import progress
 from xstilts.store import manifest
 
 ABSTRACT, FULL_TEXT = "abstract", "full text"
 MIN_TOPICS = 2  # topics of a question that a work must mention
+MIN_SHARE, MIN_WORDS = 0.4, 6  # of the question's content words: a work that holds as many is on topic too
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,8 @@ def gather(
     topics: Sequence[Sequence[str]],
     sources: Sequence[str] = (),
     limit: int = 50,
+    retracted: Collection[str] = (),
+    words: Sequence[str] = (),
 ) -> Corpus:
     """Search sources, merge and screen the works, and fetch the texts of those included.
 
@@ -99,6 +107,8 @@ def gather(
         topics: Groups of synonyms; a work must mention two of the groups.
         sources: Names of sources; by default all that are configured.
         limit: Works per query and source.
+        retracted: Identifiers ("doi:...") of works that are known to be retracted, beyond what the sources say.
+        words: Content words of the question; a work that holds many of them is on topic too, whatever the topics.
 
     Returns:
         The corpus.
@@ -109,9 +119,13 @@ def gather(
     for number, (name, query) in enumerate(((name, query) for name in chosen for query in queries), start=1):
         records += load_source(name).search(client, query, limit)
         progress.step("search", number, len(chosen) * len(queries), name)
-    works, documents, screening = merge_works(records), {}, [*_duplicates(records)]
+    works = tuple(
+        replace(work, retracted=work.retracted or not set(retracted).isdisjoint(work.ids.prefixed()))
+        for work in merge_works(records)
+    )
+    documents, screening = {}, [*_duplicates(records)]
     for number, work in enumerate(works, start=1):
-        reason = "retracted" if work.retracted else _off_topic(work, topics)
+        reason = "retracted" if work.retracted else _off_topic(work, topics, words)
         texts = () if reason else _texts(client, work, chosen)
         if texts:
             documents[work.id] = texts
@@ -123,20 +137,6 @@ def gather(
     requests = tuple(dict.fromkeys(client.requests[n_requests:]))
     ordered = sorted(screening, key=lambda row: (row.work, row.source, row.reason))
     return Corpus(works, documents, tuple(ordered), requests, tuple(client.failures[n_failures:]))
-
-
-def mentions_any(text: str, terms: Iterable[str]) -> bool:
-    """Return whether a text contains one of several words or phrases.
-
-    Args:
-        text: The text.
-        terms: Words or phrases; case, hyphens and endings are ignored.
-
-    Returns:
-        Whether it contains one.
-    """
-    words = f" {fold_text(text)}"
-    return any(f" {folded}" in words for term in terms if (folded := fold_text(term)))
 
 
 def save(corpus: Corpus, folder: Path) -> None:
@@ -158,7 +158,9 @@ def save(corpus: Corpus, folder: Path) -> None:
     for name, text in files.items():
         (folder / name).write_bytes(text.encode())
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    (folder / "corpus.json").write_text(json.dumps({"files": digests}, indent=1) + "\n", encoding="utf-8")
+    notice = invented_notice(corpus.works)
+    index = ({"notice": notice} if notice else {}) | {"files": digests}
+    (folder / "corpus.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 
 def changed_files(folder: Path) -> list[str]:
@@ -230,15 +232,18 @@ def _rank(name: str) -> int:
     return FACT_PRIORITY.index(name) if name in FACT_PRIORITY else len(FACT_PRIORITY)
 
 
-def _off_topic(work: Work, topics: Sequence[Sequence[str]]) -> str:
+def _off_topic(work: Work, topics: Sequence[Sequence[str]], words: Sequence[str]) -> str:
     """Return why a work is off topic, "" if it is not; the opening of a text counts as its abstract."""
     opens = (str(record.get("opening") or "") for record in work.sources.values())
     text = f"{work.title}. {work.abstract or ' '.join(opens)}"
     met = [group for group in topics if mentions_any(text, group)]
-    if len(met) >= min(MIN_TOPICS, len(topics)):
+    wanted = {stem for word in words for stem in content_stems(word)}
+    held = wanted.intersection(content_stems(text))
+    if len(met) >= min(MIN_TOPICS, len(topics)) or len(held) >= max(MIN_WORDS, MIN_SHARE * len(wanted)):
         return ""
     only = f"only '{met[0][0]}'" if met else "nothing"
-    return f"off-topic: title and abstract mention {only} of {', '.join(repr(group[0]) for group in topics)}"
+    counted = f", and {len(held)} of {len(wanted)} words of the question" if wanted else ""
+    return f"off-topic: title and abstract mention {only} of {', '.join(repr(group[0]) for group in topics)}{counted}"
 
 
 def _texts(client: Client, work: Work, chosen: Sequence[str]) -> tuple[Document, ...]:

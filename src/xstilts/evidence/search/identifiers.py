@@ -19,6 +19,8 @@ ARXIV = re.compile(r"(?:(?<![\d.])\d{4}\.\d{4,5}|[a-z-]+(?:\.[a-z]{2})?/\d{7})(?
 ACL = re.compile(r"[A-Z]\d{2}-\d{4}|\d{4}\.[a-z0-9_]+-[a-z0-9_]+\.\d+", re.IGNORECASE)
 S2 = re.compile(r"[0-9a-f]{40}")
 OPENALEX = re.compile(r"W\d+")
+# No real work has such an identifier: the stub's DOIs, its volumes of the Anthology, and months of arXiv beyond twelve.
+INVENTED = re.compile(r"doi:10\.5555/stub\.|acl:\d{4}\.stub-|arxiv:\d{2}(?:1[3-9]|[2-9]\d)\.", re.IGNORECASE)
 ARXIV_DOI_PREFIX, ACL_DOI_PREFIX = "10.48550/arxiv.", "10.18653/v1/"
 
 
@@ -50,6 +52,11 @@ class WorkIds:
         for scheme in ("doi", "arxiv", "acl", "s2", "openalex"):
             if value := getattr(self, scheme):
                 yield f"{scheme}:{value}"
+
+    @property
+    def invented(self) -> bool:
+        """Whether no real work can have these identifiers: the work is one of the stub's (`evidence.stub`)."""
+        return any(map(INVENTED.match, self.prefixed()))
 
     def contradicts(self, other: WorkIds) -> bool:
         """Return whether two works must differ: both have an identifier of a publisher's scheme, and these differ."""

@@ -21,6 +21,7 @@ from typing import Any
 from xstilts.evidence.search.hosts import Host
 from xstilts.evidence.search.http_requests import Request
 
+CACHE = Path.home() / ".cache" / "xstilts" / "evidence"  # by default
 Params = tuple[tuple[str, str], ...]
 
 

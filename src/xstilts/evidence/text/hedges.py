@@ -50,6 +50,11 @@ def hedges(text: str) -> tuple[Hedge, ...]:
     )
 
 
+def direction_words(text: str) -> tuple[str, ...]:
+    """Return the directions that a text names by words such as "improve" or "lower": "up", "down", both or none."""
+    return tuple(sorted({mention.name for mention in _hedge_mentions(text) if mention.kind == "direction"}))
+
+
 def agree(claim: str, source: str) -> Agreement:
     """Compare the hedges of a claim with those of a source.
 

@@ -43,6 +43,7 @@ CITED = re.compile(
     r"\([^()]*\b(?:19|20)\d\d[a-z]?\b[^()]*\)|\bet al\.,? (?:19|20)\d\d[a-z]?|\[\d+(?:[,–-]\s?\d+)*\]"
     r"|\b(?:Tables?|Tabs?\.|Figures?|Figs?\.|Sections?|Secs?\.|Appendix|Equations?|Eqs?\.|Chapter|§)\s?[\dA-Z][\d.]*"
 )
+YEAR = re.compile(r"19[5-9]\d|20[0-3]\d")  # not 2048, as of a batch
 NAMES = ("task", "benchmark", "models")  # kinds of terms whose names contain numbers
 UNIT_DISTANCE = 60  # largest distance in characters of a unit from its number
 OTHERS = re.compile(
@@ -237,8 +238,15 @@ def _numbers(text: str) -> Iterator[Number]:
     units = _lexicon("unit").find(text)
     mentions = [*names, *(term for term in terms if term.kind not in NAMES), *_lexicon("split").find(text)]
     for start, end, value in sorted(_values(text)):
-        if not any(left <= start < right for left, right in hidden):
+        if not any(left <= start < right for left, right in hidden) and not _is_year(text, start, end, units):
             yield _number(text, (start, end, value), units, mentions)
+
+
+def _is_year(text: str, start: int, end: int, units: Iterable[Mention]) -> bool:
+    """Return whether a number is a year: of four digits in its range, without a unit, and no setting of a training."""
+    adjoins = any(unit.start >= end and not text[end : unit.start].strip() for unit in units)
+    setting = SETTING.search(text, max(0, start - UNIT_DISTANCE), start)
+    return bool(YEAR.fullmatch(text, start, end)) and not adjoins and not setting and text[end : end + 1] != "%"
 
 
 def _number(text: str, at: tuple[int, int, Decimal], units: Iterable[Mention], mentions: Iterable[Mention]) -> Number:

@@ -1,7 +1,9 @@
 """Reviewers: independent checklists over a finished report; every module of this package is a reviewer.
 
 A reviewer reads `report.json` and the stored texts, and shares no code with what made them: what it checks it finds
-with its own code. A check counts passed cases. Reviewers judge how a report was made, not whether its answer is true.
+with its own code. A check counts passed cases; a check of nothing is not applicable and counts for nothing. Some checks
+are ones of soundness: below their floor the report has a defect, whatever else is good about it. Reviewers judge how a
+report was made, not whether its answer is true.
 
 >>> reviewer_names()
 ('answering', 'candour', 'evidence', 'numbers', 'references')
@@ -43,6 +45,7 @@ class Check:
         of: Number of cases.
         note: The cases that failed.
         gate: Whether a failure closes a gate (refusal or limited score).
+        floor: Share of passed cases below which the report has a defect; 0: a matter of degree, never a defect.
     """
 
     what: str
@@ -50,11 +53,22 @@ class Check:
     of: int
     note: str = ""
     gate: bool = False
+    floor: float = 0.0
 
     @property
-    def share(self) -> float:
-        """Share of passed cases; 1 without cases."""
-        return self.passed / self.of if self.of else 1.0
+    def share(self) -> float | None:
+        """Share of passed cases; None without cases, where the check is not applicable."""
+        return self.passed / self.of if self.of else None
+
+    @property
+    def failed(self) -> bool:
+        """Whether a case of it failed."""
+        return self.passed < self.of
+
+    @property
+    def is_defect(self) -> bool:
+        """Whether it shows a defect of the report."""
+        return self.share is not None and self.share < self.floor
 
 
 class Reviewer(Protocol):
@@ -74,13 +88,14 @@ def load_reviewer(name: str) -> Reviewer:
     return cast(Reviewer, importlib.import_module(f"{__name__}.{name}"))
 
 
-def check_each(what: str, verdicts: Iterable[tuple[str, bool]], gate: bool = False) -> Check:
+def check_each(what: str, verdicts: Iterable[tuple[str, bool]], gate: bool = False, floor: float = 0.0) -> Check:
     """Return a check over several cases.
 
     Args:
         what: What is checked.
         verdicts: Name of each case, and whether it passed.
         gate: Whether a failure closes a gate.
+        floor: Share of passed cases below which the report has a defect.
 
     Returns:
         The check; its note names the first five failures.
@@ -89,4 +104,4 @@ def check_each(what: str, verdicts: Iterable[tuple[str, bool]], gate: bool = Fal
     failed = [name for name, fine in cases if not fine]
     more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
     note = ", ".join(failed[:5]) + more
-    return Check(what, len(cases) - len(failed), len(cases), note, gate)
+    return Check(what, len(cases) - len(failed), len(cases), note, gate, floor)

@@ -28,7 +28,7 @@ def review(case: ReviewInput) -> tuple[Check, ...]:
         check_each("every statement has a place", with_place, gate=True),
         check_each("every place holds the statement", at_place, gate=True),
         check_each("every quote ends where a sentence ends", whole_sentences, gate=True),
-        check_each("exactly the statements called faithful occur in their own work", _faithful(case)),
+        check_each("exactly the statements called faithful occur in their own work", _faithful(case), floor=1),
         check_each("nothing is called verified without a place", _rests(case.report), gate=True),
         check_each("works of other authors corroborate it", others),
     )

@@ -14,11 +14,11 @@ def review(case: ReviewInput) -> tuple[Check, ...]:
     """Return checks that numbers are in their sources, have a subject, and that counts add up."""
     report = case.report
     return (
-        check_each("every number of a statement is in its source", _printed(case)),
-        check_each("every extracted number is in its statement", _extracted(report)),
+        check_each("every number of a statement is in its source", _printed(case), floor=1),
+        check_each("every extracted number is in its statement", _extracted(report), floor=1),
         check_each("a score has its split and its model", _settings(report)),
-        check_each("the counts of the search add up", _sums(report)),
-        check_each("measurements that decide have an interval", _measured(report)),
+        check_each("the counts of the search add up", _sums(report), floor=1),
+        check_each("measurements that decide have an interval", _measured(report), floor=1),
     )
 
 

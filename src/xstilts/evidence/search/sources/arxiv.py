@@ -19,6 +19,7 @@ from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.http_requests import Request, RequestError
 from xstilts.evidence.search.identifiers import parse_ids
 from xstilts.evidence.search.markup import parse_xml
+from xstilts.evidence.search.retractions import says_text
 from xstilts.evidence.search.sources import Page, search_pages
 from xstilts.evidence.search.work import Work, single_line, work_from_record
 
@@ -93,6 +94,6 @@ def _work(entry: Element) -> Work:
         venue=entry.findtext(f"{ARXIV_NAMESPACE}journal_ref"),
         abstract=entry.findtext(f"{ATOM}summary"),
         url=address,
-        retracted="has been withdrawn" in comment.lower(),
+        retracted=says_text(comment),
         version=version.group(1) if version else "",
     )

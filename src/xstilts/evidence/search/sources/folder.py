@@ -24,13 +24,13 @@ from typing import Any
 from xstilts.evidence.search import pdf_text
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.identifiers import WorkIds, parse_ids
-from xstilts.evidence.search.sources.acl import MIN_SHARE
 from xstilts.evidence.search.work import Work, fold_text, single_line, work_from_record
 from xstilts.evidence.text.documents import Document, sentences
 
 EXTENSIONS = (".pdf", ".txt", ".md")
 ABSTRACT = re.compile(r"^\s*abstract\s*[.:]?\s*$", re.IGNORECASE | re.MULTILINE)
 INTRODUCTION = re.compile(r"^\s*(?:1\.?\s+|I\.\s+)?introduction\s*$", re.IGNORECASE | re.MULTILINE)
+MIN_SHARE = 0.6  # least share of a query's words in a matching file
 MAX_ABSTRACT_CHARACTERS = 2500  # characters of an abstract
 METADATA_FIELDS = ("title", "authors", "year", "venue", "abstract", "url", "retracted", "citations")
 
@@ -56,7 +56,7 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
         content_text = _text(path, _digest(content))
         work = _work(path, content, content_text)
         client.log_read("folder", _name(path), content)
-        unread = f"{_name(path)} has no readable text"
+        unread = f"{_name(path)} {_unread_reason(path, content)}"
         if content_text is None and all(failure.reason != unread for failure in client.failures):
             client.log_failure("folder", unread)
         shared = query_words & set(fold_text(f"{work.title} {work.abstract} {content_text}").split())
@@ -83,6 +83,13 @@ def text(client: Client, work: Work) -> str | None:
     return None
 
 
+def _unread_reason(path: Path, content: bytes) -> str:
+    """Return what is wrong with a file that has no text, and what to do where that is known."""
+    if path.suffix.lower() != ".pdf" and content and pdf_text.decode(content) is None:
+        return "is in an unknown encoding and was not read; save it as UTF-8"
+    return "has no readable text"
+
+
 def _name(path: Path) -> str:
     """Return a file's name as text: on some disks it holds bytes that are no valid text."""
     return path.name.encode("utf-8", "replace").decode()
@@ -101,7 +108,8 @@ def _text(path: Path, digest: str) -> str | None:
     content = path.read_bytes()
     if path.suffix.lower() == ".pdf":
         return pdf_text.extract_text(content)
-    return pdf_text.storable_text(content.decode("utf-8", "replace")) or None
+    decoded = pdf_text.decode(content)
+    return pdf_text.storable_text(decoded) or None if decoded is not None else None
 
 
 def _digest(content: bytes) -> str:

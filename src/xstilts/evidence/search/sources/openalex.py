@@ -13,7 +13,7 @@ from typing import Any
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.http_requests import Request, RequestError
 from xstilts.evidence.search.identifiers import parse_ids
-from xstilts.evidence.search.markup import from_inverted_index, parse_json_object
+from xstilts.evidence.search.markup import from_inverted_index, parse_json_object, plain_text
 from xstilts.evidence.search.sources import Page, search_pages
 from xstilts.evidence.search.work import Work, work_from_record
 
@@ -65,15 +65,25 @@ def _work(item: Any) -> Work | None:
         return None
     place = item.get("primary_location") or {}
     address = place.get("landing_page_url") or ""
+    pages = [address, *(_address(other) for other in item.get("locations") or ())]
     return work_from_record(
         "openalex",
-        parse_ids(doi=item.get("doi"), arxiv=address if "arxiv.org" in address else "", openalex=item.get("id")),
-        title=item["display_name"],
+        parse_ids(
+            doi=item.get("doi"),
+            arxiv=next((page for page in pages if "arxiv.org" in page), ""),
+            openalex=item.get("id"),
+        ),
+        title=plain_text(item["display_name"]),
         authors=[(author.get("author") or {}).get("display_name") for author in item.get("authorships") or []],
         year=item.get("publication_year"),
         venue=(place.get("source") or {}).get("display_name"),
-        abstract=from_inverted_index(item.get("abstract_inverted_index")),
+        abstract=plain_text(from_inverted_index(item.get("abstract_inverted_index"))),
         url=address or item.get("id"),
         retracted=item.get("is_retracted") is True,
         citations=item.get("cited_by_count"),
     )
+
+
+def _address(location: object) -> str:
+    address = location.get("landing_page_url") if isinstance(location, dict) else ""
+    return address if isinstance(address, str) else ""

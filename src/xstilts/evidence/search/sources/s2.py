@@ -16,7 +16,7 @@ from typing import Any
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.http_requests import Request, RequestError
 from xstilts.evidence.search.identifiers import parse_ids
-from xstilts.evidence.search.markup import parse_json_object
+from xstilts.evidence.search.markup import parse_json_object, plain_text
 from xstilts.evidence.search.sources import Page, search_pages
 from xstilts.evidence.search.work import Work, work_from_record
 
@@ -71,11 +71,11 @@ def _work(item: Any) -> Work | None:
     return work_from_record(
         "s2",
         parse_ids(names.get("DOI"), names.get("ArXiv"), names.get("ACL"), item.get("paperId")),
-        title=item["title"],
+        title=plain_text(item["title"]),
         authors=[author.get("name") for author in item.get("authors") or []],
         year=item.get("year"),
         venue=item.get("venue"),
-        abstract=item.get("abstract"),
+        abstract=plain_text(item.get("abstract")),
         url=item.get("url"),
         citations=item.get("citationCount"),
     )

@@ -1,0 +1,1 @@
+"""Evaluation on a golden set: questions with graded works, findings and pairs that a reader has judged."""

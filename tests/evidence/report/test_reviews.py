@@ -1,0 +1,68 @@
+"""Reviews: what does not apply counts for nothing, what is unsound or unanswered caps the score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from small_corpus import DENIED, QUESTION, SAID, told
+
+from xstilts.evidence.report import review
+from xstilts.evidence.report.reviewers import Check, check_each
+from xstilts.evidence.report.to_json import synthesis_to_json
+
+BY_CONSTRUCTION = "Does a larger batch size change inference efficiency?"
+
+
+def panel(question: str, *texts: str, **changes: Any) -> dict[str, Any]:
+    found = told(question, *texts)
+    return review.review_panel(synthesis_to_json(found) | changes, found.corpus)
+
+
+def test_a_check_of_nothing_is_not_applicable_and_counts_for_nothing() -> None:
+    empty = check_each("nothing", [])
+    assert (empty.share, empty.failed, empty.is_defect) == (None, False, False)
+    half = Check("half", 1, 2)
+    assert review.score([half, empty]) == review.score([half]) == 5.0
+    assert review.score([empty]) is None
+
+
+def test_a_check_below_its_floor_is_a_defect() -> None:
+    assert not Check("half", 1, 2).is_defect
+    assert not Check("half", 1, 2, floor=0.5).is_defect
+    assert Check("half", 1, 2, floor=0.6).is_defect
+
+
+@pytest.mark.parametrize("texts", [(), ("Cats sleep.",)])
+def test_a_report_of_nothing_is_no_good_report(texts: tuple[str, ...]) -> None:
+    found = panel(QUESTION, *texts)
+    assert not found["answered"]
+    assert found["score"] <= review.MAX_UNANSWERED
+    scores = {one["reviewer"]: one["score"] for one in found["reviews"]}
+    assert scores["evidence"] is None
+    assert None not in (found["low"], found["median"], found["high"])
+
+
+def test_what_holds_by_construction_answers_nothing() -> None:
+    found = panel(BY_CONSTRUCTION, "Cats sleep.")
+    assert not found["answered"]
+    assert found["score"] <= review.MAX_UNANSWERED
+    assert "The question is not answered" in found["said"]
+
+
+def test_a_sound_report_is_above_what_a_defect_allows() -> None:
+    found = panel(QUESTION, SAID, DENIED)
+    assert (found["answered"], found["defects"], found["refused"]) == (True, [], [])
+    assert found["score"] == found["median"] > review.MAX_DEFECTIVE
+    without = panel(QUESTION, SAID, DENIED, limits=[])
+    assert without["score"] == review.MAX_DEFECTIVE
+    assert without["defects"] == ["limits are listed: not listed"]
+    assert "With a defect the score is at most 5" in without["said"]
+
+
+def test_own_words_that_no_facet_holds_are_missed() -> None:
+    found = told(QUESTION, SAID)
+    asked = QUESTION.replace("?", " of dyslexic readers?")
+    reviews = review.review_panel(synthesis_to_json(found) | {"question": asked}, found.corpus)
+    assert reviews["defects"] == ["every content word of the question is a term of it: not 'dyslexic', 'readers'"]
+    assert panel(asked, SAID)["defects"] == []
