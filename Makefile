@@ -10,7 +10,7 @@ REAL_LANGUAGES := en,de,fi,ar,hi,zh
 export TOKENIZERS_PARALLELISM = false
 unexport PYTHONDONTWRITEBYTECODE  # each process of the tests would compile the package again
 
-.PHONY: demo real real-encoder test check static slow browser docs bench bench-gpu clean
+.PHONY: demo real real-encoder test check static slow browser docs bench bench-gpu bench-multi-gpu clean
 
 demo: $(PLAIN)
 	$(BIN)/xstilts sandbox demo --store work/demo --out work/demo-tables
@@ -61,6 +61,10 @@ bench: $(READY)
 bench-gpu: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python benchmarks/run.py --gpu $(BENCH)
+
+# One training in 1, 2, 4 … processes on as many GPUs: distance of weights, speed, memory. It writes no page.
+bench-multi-gpu: $(PLAIN)
+	$(BIN)/python benchmarks/several_gpus.py $(BENCH)
 
 # What training and predicting need, as `pip install .` gives it; then all that tests need besides.
 $(PLAIN): pyproject.toml constraints.txt

@@ -110,6 +110,7 @@ LONG = (
     "how-to/own-task.md",
     "how-to/combine-weights.md",
     "scale/predict.md",
+    "scale/several-gpus.md",
     "data/own-data.md",
     "experiments/intermediate.md",
     "experiments/recommend.md",

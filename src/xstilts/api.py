@@ -107,6 +107,8 @@ class RuntimeOptions(TypedDict, total=False):
         packing: Whether sequences share rows instead of being padded: "auto", "on" or "off".
         recompute: Recompute activations in the backward pass, to save memory.
         compiled: Compile layers with torch.compile.
+        processes: Processes that share each training, a GPU each.
+        shard: Divide weights, gradients and optimizer states among these processes.
         checkpoint_seconds: Seconds between resume points of a training.
         allow_unexpected_data: Read data sets that differ from what their task expects.
         keep: Weights that comparisons and studies leave in the store: "all", "intermediate" or "none".
@@ -122,6 +124,8 @@ class RuntimeOptions(TypedDict, total=False):
     packing: str
     recompute: bool
     compiled: bool
+    processes: int
+    shard: bool
     checkpoint_seconds: float
     allow_unexpected_data: bool
     keep: str

@@ -54,6 +54,8 @@ BAD_RUNTIME: dict[str, list[Any]] = {
     "recompute": ["yes", 1, None],
     "compiled": ["yes", 1, None],
     "memory_gib": [-1, NAN, "1", None],
+    "processes": [0, -1, 2.5, "2", None, True],
+    "shard": ["yes", 1, None],
 }
 
 

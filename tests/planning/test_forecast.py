@@ -240,6 +240,13 @@ def test_what_does_not_fit_is_said_with_what_would(large: Forecast) -> None:
     assert fits[XL].memory.total > 0.95 * 64 * GIB
     said = [part for part in render.parts(large) if isinstance(part, str)]
     assert any(XL in line and "does not fit in 64 GiB (A100)" in line for line in said)
+    assert any(XL in line and "sharded over 2 GPUs (" in line for line in said)
+    assert (fits[LARGE].shards, fits[XL].shards and fits[XL].shards.gpus) == (None, 2)
+    shown = render.to_json(large)["configurations"]
+    assert {line["encoder"].rpartition("-")[2]: (line["shards"] or {}).get("gpus") for line in shown} == {
+        "large": None,
+        "xl": 2,
+    }
     assert not any(LARGE in line for line in said)
 
 

@@ -29,7 +29,7 @@ from xstilts.models.tokenization import Tokenizer
 from xstilts.planning import memory_fit
 from xstilts.runtime.machine import Runtime
 from xstilts.training import memory
-from xstilts.training.memory import GIB, Setting, built, estimate, floor, shape_of
+from xstilts.training.memory import GIB, Setting, built, division, estimate, floor, shape_of
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import train
 
@@ -263,6 +263,33 @@ def test_what_does_not_fit_is_told_with_a_way_that_does() -> None:
 @pytest.mark.slow
 def test_where_nothing_helps_a_plan_says_so() -> None:
     assert "no option of the command line would make it fit" in said(XXL, 10)
+
+
+def test_what_does_not_fit_one_gpu_is_sharded_over_the_fewest_that_do() -> None:
+    config, formats, setting = configs.config_of(LARGE), (("classification", 3),), Setting(GPU)
+    assert "; sharded over 2 GPUs (" in said(LARGE, 9)
+    found = memory_fit.sharded(config, Recipe(), formats, setting, 9 * GIB)
+    assert found
+    assert (found.gpus, found.options()) == (2, "--processes 2 --shard --recompute")
+    assert memory_fit.sharded(config, Recipe(optimizer="adamw8"), formats, setting, 9 * GIB) is None
+    assert memory_fit.sharded(config, Recipe(), formats, Setting(CPU), 9 * GIB) is None
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adafactor:bf16"])
+def test_a_share_has_of_each_purpose_what_is_divided_and_what_is_gathered(optimizer: str) -> None:
+    config, recipe = configs.config_of(LARGE), Recipe(optimizer=optimizer)
+    alone = estimate(config, recipe, "classification", 3, Setting(GPU))
+    divided = division(config, recipe, "classification", 3, GPU)
+    shares = [divided.share(alone, processes) for processes in (2, 4, 1000000)]
+    totals = [share.total for share in shares]
+    assert totals == sorted(totals, reverse=True)
+    assert shares[0].states - shares[1].states == pytest.approx(divided.divided.state / 4, abs=2)
+    # Embeddings are gathered whole, and what is not divided stays: vectors and the head.
+    embeddings = 250002 * 1024 * (2 if optimizer.endswith("bf16") else 4)
+    assert embeddings < shares[2].weights < 1.15 * embeddings
+    assert divided.divided.weight > 0.99 * alone.weights
+    assert shares[0].activations == alone.activations - divided.copies
+    assert bool(divided.copies) == (optimizer == "adamw")  # matrices in bf16 are multiplied as they are
 
 
 def test_ways_change_the_result_as_little_as_they_can() -> None:

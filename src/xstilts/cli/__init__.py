@@ -36,13 +36,25 @@ def main() -> None:
     machine.let_threads_sleep()  # before torch is imported
     signals.raised()
     try:
-        app()
+        _run_one_of_several() if machine.launched() > 1 else app()
     except InputError as error:
         _fail(str(error), 2)
     except (StageError, OSError) as error:
         _fail(str(error), 2 if getattr(error, "wrong_input", False) else 1)
     except signals.Interrupted as stopped:
         _fail(str(stopped), 128 + stopped.number)
+
+
+def _run_one_of_several() -> None:
+    """Run the command line in the first process that `torchrun` started; in the others, take part in its trainings."""
+    from xstilts.training import processes
+
+    if processes.follow_launched():
+        return
+    try:
+        app()
+    finally:
+        processes.dismiss_launched()
 
 
 def _fail(message: str, code: int) -> None:

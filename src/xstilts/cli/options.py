@@ -350,6 +350,15 @@ class RuntimeOptions(OptionGroup):
     packing: Annotated[str, typer.Option(help="Batches without padding: auto (on a GPU), on or off.")] = "auto"
     recompute: Recompute = False
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the layers with torch.compile.")] = False
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Processes that share each training, a GPU each; the batch stays the same."
+        ),
+    ] = 1
+    shard: Annotated[
+        bool, typer.Option("--shard", help="Divide weights, gradients and states among these processes (FSDP2).")
+    ] = False
     memory: Annotated[
         float,
         typer.Option(min=0, metavar="N", help="GiB of device memory that `plan` assumes; 0: those of this device."),
@@ -359,7 +368,7 @@ class RuntimeOptions(OptionGroup):
 
     def runtime(self) -> Runtime:
         """Return the runtime that these options describe."""
-        from xstilts.runtime.machine import Runtime
+        from xstilts.runtime.machine import Runtime, launched
 
         return Runtime(
             store=self.store,
@@ -374,6 +383,8 @@ class RuntimeOptions(OptionGroup):
             recompute=self.recompute,
             compiled=self.compiled,
             memory_gib=self.memory,
+            processes=launched(self.processes),
+            shard=self.shard,
         )
 
 

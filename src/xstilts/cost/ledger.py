@@ -146,13 +146,40 @@ def tokens(spent: Spent, name: str = "tokens") -> int:
     return sum(counts[name] for counts in _main(spent).values())
 
 
-def ledger(spent: Spent, network: Network, machine: Runtime) -> dict[str, Any] | None:
+def summed(costs: list[Spent]) -> Spent:
+    """Return the sums of the first of several processes of a training, with what all of them have computed.
+
+    Args:
+        costs: The sums of each process, the first one's first; empty: nothing.
+
+    Returns:
+        Its sums: passes, device seconds and joules of all, seconds and memory of the first, and evaluations of the
+        first, which all processes repeat.
+    """
+    if not costs:
+        return nothing()
+    first, *others = costs
+    if not others:
+        return first
+    total = {**first, "taught": {head: dict(counts) for head, counts in first["taught"].items()}}
+    for other in others:
+        for head, counts in other["taught"].items():
+            into = total["taught"].setdefault(head, {})
+            into |= {name: into.get(name, 0) + count for name, count in counts.items()}
+        for name in ("device_seconds", "joules"):
+            before, more = total[name], other[name]
+            total[name] = None if before is None or more is None else before + more
+    return total
+
+
+def ledger(spent: Spent, network: Network, machine: Runtime, processes: int = 1) -> dict[str, Any] | None:
     """Return what a loop has cost.
 
     Args:
         spent: The sums of the loop.
         network: Its network.
         machine: The device.
+        processes: How many computed, each on a device of its own.
 
     Returns:
         Figures of the manifest; single ones are None where they are not measured. `flops` are of forward passes and, of
@@ -175,7 +202,7 @@ def ledger(spent: Spent, network: Network, machine: Runtime) -> dict[str, Any] |
         "precision": precision,
         "peak_flops_per_second": most and most[0],
         "peak_source": most and most[1],
-        "utilisation": most and sum(counted.values()) / (max(spent["seconds"], 1e-9) * most[0]),
+        "utilisation": most and sum(counted.values()) / (max(spent["seconds"], 1e-9) * most[0] * processes),
         "peak_memory_mib": spent["peak_memory_mib"],
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "embedding_parameters": embedding_parameters(network),

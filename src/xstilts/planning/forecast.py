@@ -161,6 +161,7 @@ class Line:
         fits: Whether that fits the GPU; None where not known.
         remedy: Options of the command line with which it would fit; "" for none.
         why: What is not known.
+        shards: Among how many GPUs it fits as it is, where one is not enough; None where it does not.
     """
 
     configuration: Configuration
@@ -171,6 +172,7 @@ class Line:
     fits: bool | None
     remedy: str
     why: str
+    shards: memory_fit.Shards | None = None
 
 
 @dataclass(frozen=True)
@@ -504,7 +506,8 @@ def _line(planned: Configuration, naive: int, shared: int, gpu: Gpu, estimator: 
     enough = memory_fit.fits(memory, most, setting.device)
     way = None if enough else memory_fit.remedy(config, recipe, formats, setting, most)
     why = "" if per_training else "how many examples there are is not known"
-    return Line(planned, naive, shared, per_training, memory, enough, way.options() if way else "", why)
+    shards = None if enough else memory_fit.sharded(config, recipe, formats, setting, most)
+    return Line(planned, naive, shared, per_training, memory, enough, way.options() if way else "", why, shards)
 
 
 def _with_progress(configurations: Iterable[Configuration]) -> Iterator[Configuration]:

@@ -2,7 +2,7 @@
 
 For a training that does not fit there is the first remedy that makes it fit, in a fixed order: first those that leave
 the result as it is, then lighter optimizers, then fewer trained weights. A remedy that an encoder does not support is
-skipped.
+skipped. Beside it stands among how many GPUs it fits as it is, with weights, gradients and states divided.
 
     for line in lines(grid.stages(machine), machine):
         print(line)
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from xstilts.cost.activation_memory import Device
@@ -25,12 +26,13 @@ from xstilts.models.families import FAMILIES
 from xstilts.runtime.machine import Runtime, main_memory_bytes
 from xstilts.store import names
 from xstilts.store.stage import Stage, lineage
-from xstilts.training.memory import GIB, ROOM, Memory, Setting, estimate, floor
+from xstilts.training.memory import GIB, ROOM, Memory, Setting, division, estimate, floor
 from xstilts.training.memory import UNKNOWN_LABELS as LABELS
 from xstilts.training.recipe import Recipe, changed
 from xstilts.training.training_set import TrainingSet
 
 FEW = 4096
+GPUS = (2, 3, 4, 6, 8, 16, 32, 64)  # among which weights may be divided; above 8 there are several computers
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,25 @@ class Way:
         return " ".join(
             [*words, *["--recompute"] * self.recompute, *[f"--max-tokens-per-pass {FEW}"] * self.few_tokens],
         )
+
+
+@dataclass(frozen=True)
+class Shards:
+    """How a training fits that is sharded.
+
+    Attributes:
+        gpus: Among how many GPUs.
+        memory: What each of them needs.
+        way: Settings with which it does; they do not change the result.
+    """
+
+    gpus: int
+    memory: Memory
+    way: Way
+
+    def options(self) -> str:
+        """Return the options of the command line that choose it."""
+        return " ".join(filter(None, (f"--processes {self.gpus} --shard", self.way.options())))
 
 
 ALONE_AND_WITH = ((False, False), (True, False), (False, True), (True, True))  # few tokens, recomputed activations
@@ -175,6 +196,41 @@ def remedy(
     return None
 
 
+def sharded(
+    config: Any, recipe: Recipe, formats: tuple[tuple[str, int], ...], setting: Setting, most: int
+) -> Shards | None:
+    """Return the fewest GPUs among which a training fits as it is; None where that are too many.
+
+    Args:
+        config: Configuration of the encoder.
+        recipe: The hyperparameters.
+        formats: Task format and number of labels of each training set.
+        setting: How the machine trains.
+        most: Memory of each GPU in bytes.
+
+    Returns:
+        The number of GPUs, what each needs, and settings with which it fits; those as given where these are enough.
+    """
+    if setting.device.type != "cuda":
+        return None
+    ways = [Way(few_tokens=few, recompute=recompute) for few, recompute in ALONE_AND_WITH]
+    try:
+        divisions = [division(config, recipe, format, labels, setting.device) for format, labels in formats]
+    except InputError:  # an optimizer that cannot be divided, or no such part to train
+        return None
+    for gpus, way in product(GPUS, ways):
+        tokens = min(FEW, setting.micro_tokens) if way.few_tokens else setting.micro_tokens
+        other = Setting(setting.device, tokens, way.recompute or setting.recompute)
+        shares = (
+            divided.share(_estimate(config, recipe, format, labels, other), gpus)
+            for divided, (format, labels) in zip(divisions, formats, strict=True)
+        )
+        memory = max(shares, key=lambda memory: memory.total)
+        if fits(memory, most, setting.device):
+            return Shards(gpus, memory, way)
+    return None
+
+
 def fits(memory: Memory, most: int, device: Device) -> bool:
     """Return whether a training fits the memory of a device.
 
@@ -234,8 +290,25 @@ def _needs(
     if fits(memory, most, setting.device):
         return f"{need}: fits in {device}"
     way = remedy(config, recipe, formats, setting, most)
-    advice = f"try {way.options()}" if way else "no option of the command line would make it fit"
-    return f"{need}: does not fit in {device}; {advice}"
+    shards = sharded(config, recipe, formats, setting, most)
+    return f"{need}: does not fit in {device}; {advice(way.options() if way else '', shards)}"
+
+
+def advice(remedy: str, shards: Shards | None) -> str:
+    """Say how a training that does not fit would fit.
+
+    Args:
+        remedy: Options with which it fits on one GPU; "" for none.
+        shards: Among how many GPUs it fits as it is, if any.
+
+    Returns:
+        Words for the end of a line.
+    """
+    ways = [f"try {remedy}"] if remedy else []
+    if shards:
+        each = f"{shards.memory.total / GIB:,.1f} GiB each"
+        ways.append(f"sharded over {shards.gpus} GPUs ({each}): {shards.options()}")
+    return "; ".join(ways) or "no option of the command line would make it fit"
 
 
 def describe(memory: Memory) -> str:

@@ -18,7 +18,7 @@ from rich.table import Table as RichTable
 
 from xstilts.claims.claim import LEVEL
 from xstilts.models.naming import name_of
-from xstilts.planning import dataset_sizes
+from xstilts.planning import dataset_sizes, memory_fit
 from xstilts.planning.dataset_sizes import Size
 from xstilts.planning.forecast import Forecast, Gpu, Line, Plan, Sum
 from xstilts.planning.power import ClaimPower
@@ -201,8 +201,15 @@ def _of_line(line: Line, gpu: Gpu) -> list[str]:
         "not known" if hours is None else f"{hours:,.3g}",
         "not known" if hours is None else f"{hours * line.shared:,.3g}",
         f"{line.memory.total / GIB:,.1f}" if line.memory else "not known",
-        {True: "yes", False: "NO", None: "not known"}[line.fits],
+        _fits(line),
     ]
+
+
+def _fits(line: Line) -> str:
+    """Return on how many GPUs a training fits, in words."""
+    if line.fits is None:
+        return "not known"
+    return "yes" if line.fits else f"NO; sharded over {line.shards.gpus}" if line.shards else "NO"
 
 
 def _of_sizes(sizes: tuple[Size, ...]) -> list[list[str]]:
@@ -244,15 +251,16 @@ def _remarks(forecast: Forecast) -> Iterator[str]:
 
 def _misfits(forecast: Forecast) -> Iterator[str]:
     """Yield what does not fit, with a remedy; tasks of which the same is true are in one line."""
-    groups: dict[tuple[str, str, str], list[str]] = {}
+    groups: dict[tuple[str, str, str, memory_fit.Shards | None], list[str]] = {}
     for line in forecast.lines:
         if line.fits is False:
             planned = line.configuration
             setting = f"trainable={planned.recipe.trainable}, optimizer={planned.recipe.optimizer}"
-            groups.setdefault((name_of(planned.encoder), setting, line.remedy), []).append(planned.tasks)
+            group = name_of(planned.encoder), setting, line.remedy, line.shards
+            groups.setdefault(group, []).append(planned.tasks)
     device = f"{forecast.gpu.gib:g} GiB ({forecast.gpu.name})"
-    for (encoder, setting, remedy), tasks in groups.items():
-        way = f"try {remedy}" if remedy else "no option of the command line would make it fit"
+    for (encoder, setting, remedy, shards), tasks in groups.items():
+        way = memory_fit.advice(remedy, shards)
         yield f"  does not fit in {device}: {encoder}, {setting}, {', '.join(dict.fromkeys(tasks))}; {way}"
 
 
@@ -330,5 +338,7 @@ def _line_json(line: Line, gpu: Gpu) -> dict[str, Any]:
         "memory": line.memory and {**asdict(line.memory), "total": line.memory.total},
         "fits": line.fits,
         "remedy": line.remedy,
+        "shards": line.shards
+        and {"gpus": line.shards.gpus, "gib_each": line.shards.memory.total / GIB, "options": line.shards.options()},
         "not_known": line.why,
     }

@@ -136,6 +136,8 @@ class Runtime:
             more computation.
         compiled: Let torch compile the layers, which takes a minute at the first step.
         memory_gib: Device memory in GiB that a plan assumes (`memory_fit`); 0: that of the present device.
+        processes: Processes that compute one training together, each on a GPU of its own (`training.processes`).
+        shard: Divide weights, gradients and optimizer states among these processes instead of having them in each.
         keep: Weights that `run` and `study` leave in the store: "all", those that another training began from
             ("intermediate") or "none"; the others are dropped as soon as nothing needs them.
 
@@ -159,6 +161,8 @@ class Runtime:
     compiled: bool = False
     memory_gib: float = 0.0
     keep: str = KEEP_ALL
+    processes: int = 1
+    shard: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.store, Path) or not (self.data is None or isinstance(self.data, Path)):
@@ -176,7 +180,7 @@ class Runtime:
             raise InputError(f"unknown weights to keep '{self.keep}': give {', '.join(KEEPS[:-1])} or {KEEPS[-1]}")
         if self.keep != KEEP_ALL and sys.platform == "win32":
             raise InputError(f"--keep {self.keep} needs shared locks, which Windows does not have: leave it out")
-        for name, least in {"max_tokens_per_pass": 0, "workers": 0, "threads": 0}.items():
+        for name, least in {"max_tokens_per_pass": 0, "workers": 0, "threads": 0, "processes": 1}.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{name} must be a whole number of {least} or more, not {value!r}")
@@ -184,9 +188,18 @@ class Runtime:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
                 raise InputError(f"{name} must be a number of 0 or more, not {value!r}")
-        for name in ("allow_unexpected_data", "recompute", "compiled"):
+        for name in ("allow_unexpected_data", "recompute", "compiled", "shard"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if self.processes > 1 and self.workers > 1:
+            raise InputError(
+                f"{self.workers} workers would each train with {self.processes} processes: give workers, which build "
+                "stages side by side, or processes, which share a training"
+            )
+        if self.shard and self.processes == 1:
+            raise InputError("sharding divides weights among processes: give --processes 2 or more")
+        if self.shard and self.compiled:
+            raise InputError("sharded weights are not supported by compiled layers: leave out --compile or --shard")
 
     def torch_device(self) -> torch.device:
         """Return the device, the fastest one for "auto", and set the number of torch's threads.
@@ -230,6 +243,11 @@ class Runtime:
 
         halved = self.arithmetic_precision() == "bf16"
         return torch.autocast(self.torch_device().type, dtype=torch.bfloat16) if halved else nullcontext()
+
+
+def launched(processes: int = 1) -> int:
+    """Return how many processes `torchrun` has started, of which this is one; without it the given number."""
+    return int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else processes
 
 
 def usable_cores() -> int:

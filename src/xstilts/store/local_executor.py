@@ -80,7 +80,8 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "", keep: 
     todo = build.missing(tuple(stages), machine)
     if todo:
         _require_store(machine)
-        machine = machine if machine.workers else replace(machine, workers=_suited_workers(todo, machine))
+        workers = machine.workers or (1 if machine.processes > 1 else _suited_workers(todo, machine))
+        machine = machine if machine.workers else replace(machine, workers=workers)
         _remark_on_other_work()
     if todo and (finished := len(with_inputs(stages)) - len(todo)):
         progress.note(f"continuing: {finished} of {counted(finished + len(todo), 'stage')} finished")

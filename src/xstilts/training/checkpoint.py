@@ -20,6 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from xstilts.runtime import progress
+from xstilts.training.processes import ALONE
+from xstilts.training.sharding import Whole
 
 
 class Checkpoint:
@@ -29,27 +31,35 @@ class Checkpoint:
         path: The path of the file.
         network: The network whose trained parameters are saved.
         optimizer: The optimizer over these parameters.
+        layout: How the weights lie in several processes; None: whole in this one.
     """
 
-    def __init__(self, path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self, path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, layout: Whole | None = None
+    ) -> None:
         self.path = path
-        self.trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
+        self.layout = layout or Whole(network, ALONE)
+        self.trained = self.layout.trained
         self.optimizer = optimizer
         self.best: dict[str, Tensor] = {}
 
     def save(self, state: dict[str, Any]) -> None:
         """Write weights, optimizer states and training state.
 
-        The previous file stays until this one is complete.
+        The previous file stays until this one is complete. Of several processes the first writes, whole tensors.
 
         Args:
             state: The training state, as JSON values; `load` returns it.
         """
-        tensors = {f"weight.{name}": value.detach().contiguous() for name, value in self.trained.items()}
-        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        gathered = self.layout.whole
+        parts = {f"weight.{name}": gathered(name, value.detach()) for name, value in self.trained.items()}
+        parts |= {f"best.{name}": gathered(name, value) for name, value in self.best.items()}
         for name, parameter in self.trained.items():
             moments = self.optimizer.state.get(parameter, {})
-            tensors |= {f"kept.{moment}.{name}": value.contiguous() for moment, value in moments.items()}
+            parts |= {f"kept.{moment}.{name}": gathered(name, value, moment) for moment, value in moments.items()}
+        tensors = {place: value.contiguous() for place, value in parts.items() if value is not None}
+        if not self.layout.group.first:
+            return
         # Written beside, flushed, then renamed: whenever the process is killed, one complete checkpoint remains.
         new = self.path.with_suffix(".new")
         text = json.dumps(state)
@@ -91,9 +101,9 @@ class Checkpoint:
 
     def _check(self, shapes: dict[str, tuple[int, ...]]) -> None:
         """Raise ValueError unless a file's tensors are those of this network."""
-        for name, parameter in self.trained.items():
+        for name in self.trained:
             shape = shapes.get(f"weight.{name}")
-            if shape != parameter.shape:
+            if shape != self.layout.shape(name):
                 raise ValueError(f"its {name} is {'missing' if shape is None else 'of another shape'}")
         for place in shapes:
             part, name = _split(place)
@@ -104,12 +114,14 @@ class Checkpoint:
         """Restore one tensor of a file."""
         part, name = _split(place)
         parameter = self.trained[name]
+        moment = part.partition(".")[2]
+        value = self.layout.part(name, value, moment)
         if part == "weight":
             parameter.data.copy_(value)
         elif part == "best":
-            self.best[name] = value
+            self.best[name] = value.contiguous()
         else:
-            self.optimizer.state[parameter][part.removeprefix("kept.")] = value.to(parameter.device)
+            self.optimizer.state[parameter][moment] = value.to(parameter.device).contiguous()
 
     def keep_best(self) -> None:
         """Keep a copy of the present weights as the best ones."""
@@ -119,6 +131,7 @@ class Checkpoint:
         """Restore the best weights, if any were kept."""
         for name, value in self.best.items():
             self.trained[name].data.copy_(value)
+        self.layout.note_change()
 
 
 def _digest(state: str, tensors: Iterable[tuple[str, Tensor]]) -> str:

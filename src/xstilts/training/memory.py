@@ -15,8 +15,8 @@ where a batch takes several passes. Temporary buffers of operations and fragment
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -33,8 +33,9 @@ from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach, attach_dual_encoder
 from xstilts.models.network import Network, embedding_parameters
 from xstilts.runtime.machine import GPU_TOKENS, Runtime
-from xstilts.training.optimizer import bytes_of, halves, prepare
+from xstilts.training.optimizer import Bytes, bytes_of, halves, prepare
 from xstilts.training.recipe import ONE_WAY, Recipe
+from xstilts.training.sharding import require_divisible, undivided
 
 GIB = 2**30
 ROOM = {"cuda": 0.95, "cpu": 0.75}  # the share that tensors may take; the rest is for kernels, and lost between them
@@ -109,6 +110,82 @@ def estimate(
     return _counted(network, times, recipe, saved.bytes(shape, setting.recompute))
 
 
+@dataclass(frozen=True)
+class Division:
+    """What sharding divides of a training (`training.sharding`), and what it gathers meanwhile.
+
+    Attributes:
+        divided: Bytes of the matrices that are divided, their gradients and states.
+        gathered_weights: Bytes of weights that are whole at once: those outside layers, the largest layer and the next.
+        gathered_gradients: Bytes of gradients that are whole at once: those outside layers, and of the largest layer.
+        copies: Bytes of autocast's copies of layers, which are among a training's activations and not kept here.
+    """
+
+    divided: Bytes
+    gathered_weights: float
+    gathered_gradients: float
+    copies: int
+
+    def share(self, memory: Memory, processes: int) -> Memory:
+        """Return what each of some processes needs.
+
+        Args:
+            memory: What the training needs in one.
+            processes: How many there are.
+
+        Returns:
+            Bytes by purpose of one process, whose passes are as large; parameters of all.
+        """
+        saved = 1 - 1 / processes
+        return replace(
+            memory,
+            weights=int(memory.weights - saved * self.divided.weight + self.gathered_weights),
+            gradients=int(memory.gradients - saved * self.divided.gradient + self.gathered_gradients),
+            states=int(memory.states - saved * self.divided.state),
+            activations=memory.activations - self.copies,
+        )
+
+
+def division(
+    config: Any, recipe: Recipe, format: str, labels: int, device: Device, rows: int | None = None
+) -> Division:
+    """Count what sharding divides of a training.
+
+    Args:
+        config: The encoder's configuration.
+        recipe: Trainable part and optimizer.
+        format: The task format of the training set.
+        labels: The number of labels of its head, where that has labels.
+        device: Type and arithmetic.
+        rows: Embedding rows that occur in the data (`models.embedding_pruning`); None: all.
+
+    Returns:
+        The bytes.
+
+    Raises:
+        InputError: The recipe's optimizer cannot be sharded.
+    """
+    require_divisible(recipe)
+    network, times = _network(config, recipe, format, labels, rows)
+    kept = undivided(network)
+    layers = [set(map(id, layer.parameters())) for layer in network.layer_modules]
+    inside = set[int]().union(*layers)
+
+    def counted(chosen: Callable[[int], bool], times: tuple[int, ...] = ()) -> Bytes:
+        return bytes_of(network, recipe, times, lambda parameter: parameter not in kept and chosen(id(parameter)))
+
+    outside = counted(lambda number: number not in inside)
+    parts = [counted(layer.__contains__) for layer in layers]
+    converted = device.precision == "bf16" and not halves(recipe.optimizer)
+    half = 2 if converted else 1  # of a layer's bytes while it computes
+    return Division(
+        counted(lambda number: True, times),
+        outside.weight + 2 * max(part.weight for part in parts) / half,
+        outside.gradient + max(part.gradient for part in parts) / half,
+        ActivationMemory.of(network, "head", device, times).all_copies if converted else 0,
+    )
+
+
 def floor(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None = None) -> Memory:
     """Estimate what a training needs before its first pass: `estimate` without activations, and quicker.
 
@@ -172,16 +249,19 @@ def shape_of(recipe: Recipe, format: str, micro_tokens: int, network: Network) -
     return Shape(most, length, round(masked_lm.SHARE * most * length) if task.language_model else 0)
 
 
-def max_tokens_per_pass(network: Network, recipe: Recipe, heads: Mapping[str, str], machine: Runtime) -> int:
+def max_tokens_per_pass(
+    network: Network, recipe: Recipe, heads: Mapping[str, str], machine: Runtime, shards: int = 1
+) -> int:
     """Return the most tokens of a pass: as the machine says, or on a GPU as many as fit beside weights and states.
 
     A first estimate: where memory runs out all the same, passes become smaller (`step.Stepper`).
 
     Args:
-        network: On its device, ready to be trained.
+        network: Ready to be trained; its weights, or this process's part of them, are on the device.
         recipe: Batch size, maximum length and optimizer.
         heads: The task format of each head by name.
         machine: Device, arithmetic and limits.
+        shards: Among how many processes gradients and states are divided.
 
     Returns:
         Tokens, padding included.
@@ -190,7 +270,7 @@ def max_tokens_per_pass(network: Network, recipe: Recipe, heads: Mapping[str, st
     if machine.max_tokens_per_pass or device.type != "cuda":
         return machine.most_tokens()
     rest = bytes_of(network, recipe)
-    free = ROOM[device.type] * torch.cuda.mem_get_info(device)[0] - rest.gradient - rest.state
+    free = ROOM[device.type] * torch.cuda.mem_get_info(device)[0] - (rest.gradient + rest.state) / shards
     format = Device(device.type, machine.arithmetic_precision())
     return _most(network, recipe, heads, Setting(format, machine.most_tokens(), machine.recompute), free)
 

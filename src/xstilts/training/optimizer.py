@@ -12,7 +12,7 @@ Bytes(weight=2, gradient=2, state=4)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,7 +52,25 @@ class Bytes:
         return self.weight + self.gradient + self.state
 
 
-def make_optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
+@dataclass(frozen=True)
+class Divided:
+    """A matrix of which only some rows are a parameter here; the others are in other processes.
+
+    Attributes:
+        shape: Of the whole matrix.
+        add: Replaces a tensor by its sum over processes, and returns it.
+    """
+
+    shape: torch.Size
+    add: Callable[[Tensor], Tensor]
+
+
+def make_optimizer(
+    network: Network,
+    recipe: Recipe,
+    trained: Iterable[torch.nn.Parameter] | None = None,
+    divided: Mapping[torch.nn.Parameter, Divided] | None = None,
+) -> torch.optim.Optimizer:
     """Make the recipe's optimizer over all trained parameters, without decay on biases and norms.
 
     Every optimizer here changes a weight whose gradient has always been zero by the factor 1 - rate * decay in a step,
@@ -62,11 +80,13 @@ def make_optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
     Args:
         network: Frozen and `prepare`d.
         recipe: Optimizer, learning rate and weight decay.
+        trained: What it updates; None: the network's trained parameters.
+        divided: Which of these are rows of larger matrices.
 
     Returns:
         The optimizer; `learning_rate` gives the rate of each step.
     """
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    trained = [item for item in network.parameters() if item.requires_grad] if trained is None else list(trained)
     groups = [
         {"params": [parameter for parameter in trained if parameter.dim() > 1], "weight_decay": recipe.weight_decay},
         {"params": [parameter for parameter in trained if parameter.dim() <= 1], "weight_decay": 0.0},
@@ -74,7 +94,7 @@ def make_optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
     filled = [group for group in groups if group["params"]]
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(filled, lr=recipe.learning_rate, eps=EPSILON, fused=True)
-    return LowMemoryOptimizer(filled, recipe.optimizer, recipe.learning_rate)
+    return LowMemoryOptimizer(filled, recipe.optimizer, recipe.learning_rate, divided)
 
 
 def learning_rate(recipe: Recipe, number: int, total: int) -> float:
@@ -137,13 +157,19 @@ def bytes_per_parameter(name: str) -> Bytes:
     return Bytes(width, width, states[name.partition(":")[0]])
 
 
-def bytes_of(network: Network, recipe: Recipe, times: Sequence[int] = ()) -> Bytes:
+def bytes_of(
+    network: Network,
+    recipe: Recipe,
+    times: Sequence[int] = (),
+    only: Callable[[torch.nn.Parameter], bool] = lambda parameter: True,
+) -> Bytes:
     """Count the bytes of a network in training, exactly but for a step count per tensor.
 
     Args:
         network: On any device, "meta" too; frozen as it will be trained. Embedding rows count as they are there.
         recipe: Gives the optimizer.
         times: How many layers each layer stands for (`cost.thinning`); none: itself alone.
+        only: Which parameters are counted.
 
     Returns:
         Bytes of weights, gradients and states.
@@ -151,6 +177,8 @@ def bytes_of(network: Network, recipe: Recipe, times: Sequence[int] = ()) -> Byt
     halved = {id(parameter) for parameter in _halved(network, recipe)}
     weight = gradient = state = 0
     for parameter, count in thinning.counted_parameters(network, times):
+        if not only(parameter):
+            continue
         dtype = torch.bfloat16 if id(parameter) in halved else torch.float32
         weight += count * parameter.numel() * dtype.itemsize
         if parameter.requires_grad:
@@ -188,23 +216,33 @@ class LowMemoryOptimizer(torch.optim.Optimizer):
         groups: Parameter groups, each with its `weight_decay`.
         name: One of `recipe.OPTIMIZERS`.
         learning_rate: Initial one.
+        divided: Which weights are rows of larger matrices.
     """
 
-    def __init__(self, groups: list[dict[str, Any]], name: str, learning_rate: float) -> None:
+    def __init__(
+        self,
+        groups: list[dict[str, Any]],
+        name: str,
+        learning_rate: float,
+        divided: Mapping[torch.nn.Parameter, Divided] | None = None,
+    ) -> None:
         super().__init__(groups, {"lr": learning_rate, "weight_decay": 0.0})
-        self.name = name
+        self.name, self.divided = name, divided or {}
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Update every weight that has a gradient."""
-        rule = _adafactor if self.name.startswith("adafactor") else _adamw
+        adafactor = self.name.startswith("adafactor")
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
                     state = self.state[weight]
                     state.update(state or _begun(self.name, weight))
                     state["step"] = state["step"].cpu() + 1  # a checkpoint brings it to the weight's device
-                    rule(weight, state, group)
+                    if adafactor:
+                        _adafactor(weight, state, group, self.divided.get(weight))
+                    else:
+                        _adamw(weight, state, group)
 
 
 def _begun(name: str, weight: Tensor) -> dict[str, Tensor]:
@@ -275,27 +313,35 @@ def _move(weights: Tensor, update: Tensor, group: dict[str, Any]) -> None:
     weights.copy_(rounded(moved) if weights.dtype == torch.bfloat16 else moved)
 
 
-def _adafactor(weight: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
+def _adafactor(weight: Tensor, state: dict[str, Tensor], group: dict[str, Any], divided: Divided | None) -> None:
     """Take one step of Adafactor (Shazeer and Stern 2018, arXiv 1804.04235), in the variant of a given learning rate.
 
     Updates are clipped to a root mean square of 1 and multiplied with the learning rate, not with the size of the
     weight, as by Zhai et al. 2022 (arXiv 2106.04560), with AdamW's limit of the decay: so AdamW's learning rates fit.
     torch.optim.Adafactor has no such variant, and bounds mean squares by 1e-7, below which they are after clipping.
+
+    Of a divided matrix, the means over columns, over all rows, and over all numbers are taken across processes.
     """
     rows = weight.view(-1, weight.shape[-1]) if weight.dim() > 1 else weight.view(-1, 1)
     gradients = weight.grad.reshape(rows.shape)  # type: ignore[union-attr]
     # The first step's running mean is its own square; later steps count less and less, down to AdamW's share.
     share = max(float(state["step"]) ** -STEEPNESS, 1 - BETA2)
     parts = list(_parts(len(rows), max(1, PART // rows.shape[1])))
-    _observe(state, gradients, parts, share)
+    _observe(state, gradients, parts, share, divided)
+    mean = _row_mean(state, divided)
     # Updates are computed twice, for their norm and to apply them, instead of being held all at once.
-    squares = sum(_sized(state, gradients, part).square().sum() for part in parts)
-    clip = torch.as_tensor(squares / weight.numel()).sqrt().clamp(min=1.0)
+    squares = sum((_sized(state, gradients, part, mean).square().sum() for part in parts), start=0.0)
+    count = weight.numel()
+    if divided:
+        squares, count = divided.add(torch.as_tensor(squares, device=weight.device)), divided.shape.numel()
+    clip = torch.as_tensor(squares / count).sqrt().clamp(min=1.0)
     for part in parts:
-        _move(rows[part], _sized(state, gradients, part).div_(clip), group)
+        _move(rows[part], _sized(state, gradients, part, mean).div_(clip), group)
 
 
-def _observe(state: dict[str, Tensor], gradients: Tensor, parts: list[slice], share: float) -> None:
+def _observe(
+    state: dict[str, Tensor], gradients: Tensor, parts: list[slice], share: float, divided: Divided | None
+) -> None:
     """Update the running means of squared gradients, (rows, columns)."""
     if "variance" in state:
         state["variance"].lerp_(gradients.view(-1).float().square(), share)
@@ -305,14 +351,25 @@ def _observe(state: dict[str, Tensor], gradients: Tensor, parts: list[slice], sh
         squares = gradients[part].float().square()
         state["row_var"][part].lerp_(squares.mean(1), share)
         columns += squares.sum(0)
-    state["col_var"].lerp_(columns / len(gradients), share)
+    count = len(gradients)
+    if divided:
+        columns, count = divided.add(columns), divided.shape.numel() // divided.shape[-1]
+    state["col_var"].lerp_(columns / count, share)
 
 
-def _sized(state: dict[str, Tensor], gradients: Tensor, part: slice) -> Tensor:
-    """Return a slice of gradients, divided by the roots of their running mean squares."""
+def _row_mean(state: dict[str, Tensor], divided: Divided | None) -> Tensor | None:
+    """Return the mean over rows of their mean squares, of all rows of a divided matrix; None for a vector."""
     if "variance" in state:
+        return None
+    if divided is None:
+        return state["row_var"].mean()
+    return divided.add(state["row_var"].sum()) / (divided.shape.numel() // divided.shape[-1])
+
+
+def _sized(state: dict[str, Tensor], gradients: Tensor, part: slice, mean: Tensor | None) -> Tensor:
+    """Return a slice of gradients, divided by the roots of their running mean squares."""
+    if mean is None:
         variance = state["variance"][part].unsqueeze(1)
     else:
-        rows = state["row_var"]
-        variance = (rows[part] / rows.mean().clamp(min=FLOOR)).unsqueeze(1) * state["col_var"]
+        variance = (state["row_var"][part] / mean.clamp(min=FLOOR)).unsqueeze(1) * state["col_var"]
     return variance.clamp(min=FLOOR).rsqrt_().mul_(gradients[part])

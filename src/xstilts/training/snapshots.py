@@ -13,12 +13,12 @@ becomes an ordinary folder, `snapshots/00000090/model/` for the weights after 90
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from xstilts.store import names
 from xstilts.training.recipe import MOST_SNAPSHOTS
@@ -43,19 +43,18 @@ class Snapshots:
     folder: Path
     count: int
 
-    def take(self, step: int, total: int, network: nn.Module) -> None:
+    def take(self, step: int, total: int, weights: Callable[[], dict[str, Tensor]]) -> None:
         """Write the trained weights, if that is due, and remove those that are no longer among the last.
 
         Args:
             step: Steps taken.
             total: Steps of the training.
-            network: What is trained.
+            weights: Gives the trained weights by name; none in a process that is not to write them.
         """
-        if not self.count or not is_due(step, total):
+        if not self.count or not is_due(step, total) or not (trained := weights()):
             return
         path = self._place(step).with_suffix(SUFFIX)
         path.parent.mkdir(exist_ok=True)
-        trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
         new = path.with_suffix(".new")
         save_file({name: value.detach().cpu().contiguous() for name, value in trained.items()}, new)
         with new.open("rb") as file:  # before the checkpoint that counts this step

@@ -52,7 +52,9 @@ from xstilts.training.dev_evaluation import evaluate_on_dev, evaluate_on_seen
 from xstilts.training.frozen_layer_cache import NOTHING, FrozenLayerCache, cached_states
 from xstilts.training.optimizer import learning_rate, make_optimizer, suited
 from xstilts.training.optimizer import prepare as prepare_weights
+from xstilts.training.processes import Group, together
 from xstilts.training.recipe import CONTINUED, ONE_WAY, Recipe
+from xstilts.training.sharding import Whole, lay_out
 from xstilts.training.snapshots import Snapshots
 from xstilts.training.step import Stepper
 from xstilts.training.training_set import EncodedTrainingSet, TrainingSet, encode_training_set
@@ -157,7 +159,22 @@ def train(
             has no development data.
         Interrupted: A signal came; the checkpoint was written before.
     """
-    machine = suited(context.machine, recipe)
+    arguments = {"encoder": encoder, "training_sets": training_sets, "recipe": recipe, "seed": seed}
+    with together(context, train.work, {**arguments, "head_seed": head_seed}) as group:  # type: ignore[attr-defined]
+        _train(context, group, encoder, training_sets, recipe, seed, head_seed)
+
+
+def _train(
+    context: BuildContext,
+    group: Group,
+    encoder: Encoder | Stage,
+    training_sets: tuple[TrainingSet, ...],
+    recipe: Recipe,
+    seed: int,
+    head_seed: int | None,
+) -> None:
+    """Train as one of a group of processes; the first writes the results."""
+    machine = suited(group.placed(context.machine), recipe)
     context = replace(context, machine=machine)
 
     # Load the encoder. Of an earlier phase, heads are left behind: each phase begins with new ones, unless the recipe
@@ -188,7 +205,8 @@ def train(
     keep_all = any(encoded.format.language_model for encoded in sets)
     with pruned_embeddings(network, _inputs(sets), tokenizer, keep_all=keep_all, folder=context.folder) as matrix:
         prepare_weights(network, recipe)
-        network.to(machine.torch_device())
+        layout = lay_out(network, group, machine, recipe)
+        running = layout.network
         context.record["embedding_rows"] = len(network.embedding_matrix)
 
         # Decide the order of all steps, then go to where an earlier, killed call stopped: weights, optimizer and state
@@ -197,17 +215,23 @@ def train(
         sizes = tuple(len(scheduled_set.lengths) for scheduled_set in scheduled if not scheduled_set.every_step)
         total = recipe.steps or batch_schedule.steps_of(sizes, recipe.epochs, recipe.batch_size, recipe.sampling)
         steps = enumerate(batch_schedule.schedule(scheduled, total, recipe.batch_size, recipe.sampling, seed))
-        optimizer = make_optimizer(network, recipe)
-        checkpoint = Checkpoint(context.folder / CHECKPOINT, network, optimizer)
+        optimizer = make_optimizer(running, recipe, layout.trained.values(), layout.divided())
+        checkpoint = Checkpoint((group.folder or context.folder) / CHECKPOINT, running, optimizer, layout)
         state = State(**checkpoint.load([item.name for item in fields(State)]))
+        if not group.first:  # what was spent is in the sums of the first process
+            state.cost = ledger.nothing()
         if state.step:
             progress.note(f"{context.folder.stem}: continuing from step {state.step} of {total}")
 
-        frozen_states = _frozen_states(network, sets, tokenizer, total * recipe.batch_size, machine)
+        frozen_states = NOTHING
+        if not layout.sharded:
+            frozen_states = _frozen_states(network, sets, tokenizer, total * recipe.batch_size, machine)
         snapshots = Snapshots(context.folder, recipe.snapshots)
         heads = {encoded.training_set.task: encoded.training_set.format for encoded in sets}
-        max_tokens = state.micro_tokens or memory.max_tokens_per_pass(network, recipe, heads, machine)
-        stepper = Stepper(network, sets, tokenizer, recipe, machine, optimizer, seed, frozen_states, max_tokens)
+        shards = group.count if layout.sharded else 1
+        max_tokens = state.micro_tokens or memory.max_tokens_per_pass(network, recipe, heads, machine, shards)
+        max_tokens = group.least(max_tokens)
+        stepper = Stepper(running, sets, tokenizer, recipe, machine, optimizer, seed, frozen_states, max_tokens, layout)
         context.record["batches"] = batching.describe_batches(stepper.packed, machine)
 
         recent: list[tuple[Step, Tensor]] = []  # losses that are still on the device
@@ -223,30 +247,37 @@ def train(
                     meter.read()
                     _add_task_losses(state, recent, sets)
                     _log(state, losses.sum(), [sets[part.training_set] for part in prepared.step], total, context)
-                snapshots.take(state.step, total, network)
+                snapshots.take(state.step, total, layout.weights)
                 if recipe.selection and (state.step % recipe.selection.every_steps == 0 or state.step == total):
                     _select(state, stepper, checkpoint)
                     if state.looks_since_best >= recipe.selection.patience:
                         break
-                if interrupted or time.monotonic() - saved > machine.checkpoint_seconds:
+                stop = int(group.decided(interrupted[0] if interrupted else 0))  # the number of a signal
+                if stop or group.decided(time.monotonic() - saved > machine.checkpoint_seconds):
                     meter.read()
                     _add_task_losses(state, recent, sets)
-                    checkpoint.save(vars(state))
+                    checkpoint.save({**vars(state), "cost": ledger.summed(group.collected(state.cost))})
                     saved = time.monotonic()
-                if interrupted:
-                    raise Interrupted(interrupted[0])
+                if stop:
+                    raise Interrupted(stop)
 
         # End with the best weights (without a selection: the last), and measure them. Rows that do not occur decay as
         # they would have, had they been there.
         checkpoint.restore_best()
-        _refuse_infinite(network, state.step)
+        _refuse_infinite(network, layout, state.step)
         state.undecayed = _undecayed(network, recipe, state.best_step or state.step, total)
-        dev = evaluate_on_dev(network, sets, tokenizer, machine, recipe.dev_examples)
-        seen = evaluate_on_seen(network, sets, tokenizer, machine)
+        dev = evaluate_on_dev(running, sets, tokenizer, machine, recipe.dev_examples)
+        seen = evaluate_on_seen(running, sets, tokenizer, machine)
         _refuse_infinite_scores({**dev, **seen}, state.step)
+        layout.write_back()
+        state.cost = ledger.summed(group.collected(state.cost))
+        if not group.first:
+            return
         matrix *= state.undecayed
 
-    context.record["cost"] = ledger.ledger(state.cost, network, machine)
+    context.record["cost"] = ledger.ledger(state.cost, network, machine, group.count)
+    if group.count > 1:
+        context.record["processes"] = {"count": group.count, "sharded": layout.sharded}
     lora.merge(network)
     _save(network, sets, tokenizer, context.folder)
     (context.folder / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in state.history), encoding="utf-8")
@@ -382,9 +413,12 @@ def _log(state: State, loss: Tensor, taken: list[EncodedTrainingSet], total: int
         raise InputError(f"the loss became {value} at step {state.step}: {LOWER}")
 
 
-def _refuse_infinite(network: Network, step: int) -> None:
+def _refuse_infinite(network: Network, layout: Whole, step: int) -> None:
     """Refuse trained weights that are NaN or infinite: the losses of the last steps need not show them."""
-    wrong = [name for name, value in network.named_parameters() if not torch.isfinite(value).all()]
+    weights = {**dict(network.named_parameters()), **layout.trained}
+    # All processes refuse what is wrong in one.
+    counts = layout.group.totals([int(not torch.isfinite(value).all()) for value in weights.values()])
+    wrong = [name for name, count in zip(weights, counts, strict=True) if count]
     if wrong:
         raise InputError(
             f"{counted(len(wrong), 'tensor')} of the weights, the first of them {wrong[0]}, are NaN or infinite after "
@@ -408,7 +442,7 @@ def _select(state: State, stepper: Stepper, checkpoint: Checkpoint) -> None:
     if not scores:
         raise InputError("a selection needs a training set with development data: give selection=none")
     _refuse_infinite_scores(scores, state.step)
-    score = sum(task["score"] for task in scores.values()) / len(scores)
+    score = stepper.group.decided(sum(task["score"] for task in scores.values()) / len(scores))
     state.history.append({"step": state.step, "dev": {name: task["score"] for name, task in scores.items()}})
     state.looks_since_best += 1
     if score > state.best_score:
