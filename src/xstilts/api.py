@@ -1204,7 +1204,7 @@ def _fit_recipes(options: FitOptions) -> Recipes:
 
 
 def _fit(options: FitOptions, given: str | Path | Encoder | Checkpoint, machine: Runtime) -> Fit:
-    machine.torch_device()  # refuse a missing device before anything is built
+    machine.require_device()  # refuse a missing device before anything is built
     settings = tuple(tasks_of(names) for names in options.intermediate if names != AUTO)
     candidates = tuple(part for names in options.candidates for part in tasks_of(names))
     encoder = _encoder(given)
@@ -1325,7 +1325,7 @@ def _evaluation(target: Task, split: str, scores: Mapping[str, Stage], machine: 
 
 
 def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
-    runtime.torch_device()  # refuse a missing device before anything is built
+    runtime.require_device()  # refuse a missing device before anything is built
     preflight.check(stages, runtime)
     with progress.shown():
         local_executor.build_all(stages, runtime, first=READ)

@@ -350,7 +350,7 @@ def build(study: Study, machine: Runtime) -> int:
     Raises:
         Unbuilt: Some could not be built; those that do not need them were.
     """
-    machine.torch_device()
+    machine.require_device()
     tried = _try(study, machine)
     _, trained = settle([arm.grid for arm in tuned(study, machine).arms], machine, _build_with_inputs)
     return tried + trained + _build(resolved(study, machine).stages(machine), machine)
