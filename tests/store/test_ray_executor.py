@@ -8,27 +8,25 @@ import subprocess
 import sys
 import time
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from test_local_executor import failing, journal, noted, plain, predicted, scored
+from test_local_executor import failing, journal, plain, predicted, scored
 from xstilts.runtime import progress
 from xstilts.runtime.cluster import Cluster
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
 from xstilts.store.build import is_built
-from xstilts.store.executor import Executor
 from xstilts.store.local_executor import Unbuilt, build_all
-from xstilts.store.stage import BuildContext, Stage, StageError, stage
+from xstilts.store.stage import BuildContext, StageError, stage
 
 pytest.importorskip("ray", reason='Ray is not installed: pip install "xstilts[ray]"')
 pytestmark = [
+    pytest.mark.slow,  # the cluster takes seconds to start
     pytest.mark.filterwarnings("ignore"),  # Ray's own
-    pytest.mark.xdist_group("ray"),
 ]
 TESTS = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
@@ -54,6 +52,7 @@ def cluster() -> Iterator[Any]:
     import ray
     from ray.cluster_utils import Cluster as Machines
 
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([*TESTS, *filter(None, [before])])
     with warnings.catch_warnings():
@@ -101,7 +100,6 @@ def test_a_full_disk_stops_the_build(remote: Runtime) -> None:
         build_all([failing("full"), plain("a")], remote)
 
 
-@pytest.mark.slow
 def test_a_lost_machine_s_trainings_go_on_elsewhere_from_their_checkpoints(
     cluster: Any, remote: Runtime, tmp_path: Path
 ) -> None:
@@ -136,7 +134,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_driver_that_ends_is_started_again(cluster: Any, tmp_path: Path, how: signal.Signals) -> None:
     script = tmp_path / "script.py"
