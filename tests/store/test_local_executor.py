@@ -76,6 +76,21 @@ def long(site: BuildContext, name: str, gib: int, of: tuple[Stage, ...] = ()) ->
     noted(site, " ".join([name, *(os.environ.get(waiting, "") for waiting in WAITING)]))
 
 
+@stage(name="stepwise", version=1, resumes=True, label=lambda name, steps, of: f"stepwise-{name}")
+def stepwise(site: BuildContext, name: str, steps: int = 40, of: tuple[Stage, ...] = ()) -> None:
+    """Take steps of a tenth of a second, with a checkpoint after each, as a training does."""
+    checkpoint = site.folder / "step"
+    done = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    with (site.machine.store.parent / "journal").open("a") as file:
+        file.write(f"{name}-from-{'start' if not done else 'checkpoint'} {os.getpid()}\n")
+    for step in range(done, steps):
+        time.sleep(0.1)
+        checkpoint.write_text(str(step + 1))
+        progress.step(site.folder.name.removesuffix(".part"), step + 1, steps)
+    checkpoint.unlink()
+    (site.folder / "text").write_text(name)
+
+
 def machine_at(folder: Path, workers: int) -> Runtime:
     return Runtime(folder / "store", device="cpu", workers=workers, threads=1)
 

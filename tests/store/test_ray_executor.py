@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_local_executor import failing, journal, plain, predicted, scored, stepwise
 
-from test_local_executor import failing, journal, plain, predicted, scored
 from xstilts.runtime import progress
 from xstilts.runtime.cluster import Cluster
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
 from xstilts.store.build import is_built
 from xstilts.store.local_executor import Unbuilt, build_all
-from xstilts.store.stage import BuildContext, StageError, stage
+from xstilts.store.stage import StageError
 
 pytest.importorskip("ray", reason='Ray is not installed: pip install "xstilts[ray]"')
 pytestmark = [
@@ -29,21 +29,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # Ray's own
 ]
 TESTS = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
-
-
-@stage(name="stepwise", version=1, resumes=True)
-def stepwise(site: BuildContext, name: str, steps: int = 40) -> None:
-    """Take steps of a tenth of a second, with a checkpoint after each, as a training does."""
-    checkpoint = site.folder / "step"
-    done = int(checkpoint.read_text()) if checkpoint.exists() else 0
-    with (site.machine.store.parent / "journal").open("a") as file:
-        file.write(f"{name}-from-{'start' if not done else 'checkpoint'} {os.getpid()}\n")
-    for step in range(done, steps):
-        time.sleep(0.1)
-        checkpoint.write_text(str(step + 1))
-        progress.step(f"stepwise-{site.folder.name[-17:-5]}", step + 1, steps)
-    checkpoint.unlink()
-    (site.folder / "text").write_text(name)
 
 
 @pytest.fixture(scope="module")

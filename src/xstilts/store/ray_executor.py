@@ -96,7 +96,7 @@ class RayExecutor:
         needs = job.needs
         if needs.cpus > self.most.cpus or needs.gpus > self.most.gpus:
             raise StageError(
-                f"{job.name} needs {needs.cpus} cores and {needs.gpus} GPUs, and the largest machine of the cluster has "
+                f"{job.name} needs {needs.cpus} cores and {needs.gpus} GPUs; the largest machine of the cluster has "
                 f"{self.most.cpus} and {self.most.gpus}: give fewer --threads"
             )
         if needs.memory > self.most.memory:

@@ -43,6 +43,7 @@ PATIENCE = 60.0  # seconds that a job waits for its inputs to appear: other host
 RUNS = 10_000  # times that a job may be queued again at its time limit
 SAVING = 300  # seconds before the time limit at which a job saves its state, at most a quarter of the limit
 NAMED = 20  # jobs that a dependency lists one by one; of more in one array it waits for the whole array
+TOO_LONG = StageError("it takes longer than a job may, and cannot be continued: give a longer --slurm-time")
 Place = tuple[Path, int]  # folder of a submission, number of a job
 
 
@@ -94,6 +95,7 @@ class BundleTask(Requeued):
         packed: The stages and the machine.
         after: Places of the jobs that build its inputs.
         patience: Seconds to wait for inputs that are not to be seen.
+        left: How many stages were missing when its file was last written.
     """
 
     folder: Path
@@ -102,10 +104,16 @@ class BundleTask(Requeued):
     packed: bytes
     after: tuple[Place, ...]
     patience: float
+    left: int = 0
 
     def work(self) -> None:
         """Build the stages whose inputs are there, and write what became of them."""
         bundle, machine = pickle.loads(self.packed)
+        before = slurm_log.content(self.folder / f"{self.number}.json") or {}
+        left = [item for item in bundle if not build.is_built(item, machine)]
+        if before.get("state") == slurm_log.REQUEUED and before.get("left") == len(left) and not left[0].work.resumes:
+            self._end({item.key: TOO_LONG for item in left})
+        self.left = len(left)
         self._write("running")
         own = {item.key for item in bundle}
         needed = {before.key: before for item in bundle for before in item.inputs if before.key not in own}
@@ -114,25 +122,31 @@ class BundleTask(Requeued):
             if lost & self._failed() or time.monotonic() - start > self.patience:
                 break
             time.sleep(1)
-        outcome: dict[str, Any] = {"failed": {}, "stop": ""}
         try:
-            failed = self.run(self.packed, lost, True)
-            outcome["failed"] = {
-                key: error and [str(error), isinstance(error, InputError | Refused)] for key, error in failed.items()
-            }
+            self._end(self.run(self.packed, lost, True))
         except (StageError, InputError) as error:
-            outcome["stop"] = str(error)
-        manifest.replaced(self.folder / f"{self.number}.ended.json", json.dumps(outcome, ensure_ascii=False))
-        if outcome["failed"] or outcome["stop"]:
-            raise SystemExit(1)  # Slurm, too, knows it as failed
+            self._end({}, str(error))
 
     def interrupted(self) -> None:
         """Note that the job is queued again."""
+        bundle, machine = pickle.loads(self.packed)
+        self.left = sum(not build.is_built(item, machine) for item in bundle)
         self._write(slurm_log.REQUEUED)
 
     def _write(self, state: str) -> None:
-        about = {"state": state, "host": socket.gethostname(), "at": time.time(), "job": os.environ.get("SLURM_JOB_ID")}
+        job = os.environ.get("SLURM_JOB_ID")
+        about = {"state": state, "left": self.left, "host": socket.gethostname(), "at": time.time(), "job": job}
         manifest.replaced(self.folder / f"{self.number}.json", json.dumps(about))
+
+    def _end(self, failed: Failures, stop: str = "") -> None:
+        """Write the outcome; where something failed, end the process so that Slurm, too, knows it as failed."""
+        reasons = {
+            key: error and [str(error), isinstance(error, InputError | Refused)] for key, error in failed.items()
+        }
+        text = json.dumps({"failed": reasons, "stop": stop}, ensure_ascii=False)
+        manifest.replaced(self.folder / f"{self.number}.ended.json", text)
+        if failed or stop:
+            raise SystemExit(1)
 
     def _failed(self) -> set[str]:
         """Return the keys of which the jobs before this one say that they failed."""

@@ -70,15 +70,15 @@ class Submission:
     def write(self) -> None:
         """Write `jobs.json`, in place of an earlier version."""
         jobs = [[job.id, job.number, job.keys, job.after] for job in self.jobs.values()]
-        content = {"started": self.started, "stages": self.stages, "arguments": self.arguments, "jobs": jobs}
-        manifest.replaced(self.folder / JOBS, json.dumps(content, ensure_ascii=False))
+        request = {"started": self.started, "stages": self.stages, "arguments": self.arguments, "jobs": jobs}
+        manifest.replaced(self.folder / JOBS, json.dumps(request, ensure_ascii=False))
 
     def outcome(self, number: int) -> dict[str, Any] | None:
         """Return what a job wrote at its end: `failed`, by key reason and whether the input was wrong, and `stop`.
 
         None where it has not ended.
         """
-        return _json(self.folder / f"{number}.ended.json")
+        return content(self.folder / f"{number}.ended.json")
 
     def ended(self) -> set[int]:
         """Return the numbers of the jobs that have written an outcome."""
@@ -101,7 +101,7 @@ class Submission:
             if outcome := self.outcome(number):
                 states[number] = FAILED if outcome.get("failed") or outcome.get("stop") else DONE
                 continue
-            begun = (_json(self.folder / f"{number}.json") or {}).get("state", PENDING)
+            begun = (content(self.folder / f"{number}.json") or {}).get("state", PENDING)
             if queue is None:
                 states[number] = begun
             elif job.id not in queue:
@@ -156,11 +156,11 @@ def read(store: Path) -> list[Submission]:
     submissions = []
     for folder in _folders(store):
         with suppress(OSError, ValueError, KeyError, TypeError):
-            content = json.loads((folder / JOBS).read_bytes().decode())
-            jobs = [SlurmJob(id, number, tuple(keys), tuple(after)) for id, number, keys, after in content["jobs"]]
-            stages = {key: (label, work) for key, (label, work) in content["stages"].items()}
+            request = json.loads((folder / JOBS).read_bytes().decode())
+            jobs = [SlurmJob(id, number, tuple(keys), tuple(after)) for id, number, keys, after in request["jobs"]]
+            stages = {key: (label, work) for key, (label, work) in request["stages"].items()}
             by_number = {job.number: job for job in jobs}
-            submissions.append(Submission(folder, content["started"], stages, content["arguments"], by_number))
+            submissions.append(Submission(folder, request["started"], stages, request["arguments"], by_number))
     return sorted(submissions, key=lambda submission: submission.started)
 
 
@@ -214,8 +214,9 @@ def _folders(store: Path) -> list[Path]:
     return []
 
 
-def _json(path: Path) -> dict[str, Any] | None:
+def content(path: Path) -> dict[str, Any] | None:
+    """Return a JSON object; None where there is none, or one that is half there."""
     with suppress(OSError, ValueError):
-        content = json.loads(path.read_bytes().decode())
-        return content if isinstance(content, dict) else None
+        value = json.loads(path.read_bytes().decode())
+        return value if isinstance(value, dict) else None
     return None
