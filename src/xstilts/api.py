@@ -60,6 +60,7 @@ from xstilts.reporting import study_page
 from xstilts.reporting.run_study import Outcome
 from xstilts.reporting.run_study import run_study as run_study_file
 from xstilts.runtime import progress, tables
+from xstilts.runtime.cluster import Cluster
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.text import counted
 from xstilts.selection import backtest, probes, render
@@ -108,6 +109,7 @@ class RuntimeOptions(TypedDict, total=False):
         compiled: Compile layers with torch.compile.
         checkpoint_seconds: Seconds between resume points of a training.
         allow_unexpected_data: Read data sets that differ from what their task expects.
+        cluster: On which machines stages are built: `Cluster("ray")`, `Cluster("slurm", partition="gpu", gpus=1)`.
     """
 
     data: str | Path | None
@@ -122,6 +124,7 @@ class RuntimeOptions(TypedDict, total=False):
     compiled: bool
     checkpoint_seconds: float
     allow_unexpected_data: bool
+    cluster: Cluster
 
 
 @dataclass(frozen=True)

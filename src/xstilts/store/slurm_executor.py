@@ -68,7 +68,9 @@ class Requeued:
             if asked and callable(again):
                 self.interrupted()
                 again(asked[0], None)
-            raise SystemExit(getattr(error, "code", None) or 128 + signal.SIGTERM) from error
+            if isinstance(error, signals.Interrupted):
+                raise SystemExit(128 + error.number) from error
+            raise
 
     def work(self) -> None:
         """Do the work."""

@@ -172,7 +172,8 @@ def status(store: Path, queue: Queue) -> tuple[list[BuildStatus], dict[str, int]
         queue: Slurm's queue.
 
     Returns:
-        The builds, whose running stages are those of the jobs' own logs; and the jobs' states with their numbers.
+        The builds, whose running stages are all those of running jobs: the jobs' own logs say which of them have
+            begun, and their steps. And how many jobs are in each state.
     """
     builds, counts = [], Counter[str]()
     submissions = read(store)
@@ -194,8 +195,14 @@ def status(store: Path, queue: Queue) -> tuple[list[BuildStatus], dict[str, int]
         }
         if alive:
             counts.update(states.values())
+        running = {
+            key: float((content(submission.folder / f"{number}.json") or {}).get("at", submission.started))
+            for number, state in states.items()
+            if state == RUNNING
+            for key in submission.jobs[number].keys
+        }
         about = submission.folder.name, submission.started, 0, submission.stages, submission.arguments
-        builds.append(BuildStatus(*about, {}, failed, {}, None, alive))
+        builds.append(BuildStatus(*about, running, failed, {}, None, alive))
     return builds, dict(counts)
 
 
