@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def submit(options: Mapping[str, Any], arguments: Sequence[str]) -> bool:
 
     if os.environ.get(INSIDE):
         return False
-    cluster = ClusterOptions(**{name: options[name] for name in ClusterOptions.__dataclass_fields__}).cluster()
+    cluster = ClusterOptions(**{field.name: options[field.name] for field in fields(ClusterOptions)}).cluster()
     if cluster.executor != "slurm":
         raise InputError(
             f"--detach is for --executor slurm, not '{cluster.executor}': run the command in tmux or nohup"

@@ -410,7 +410,9 @@ def submitted(
 
 
 def _arrays(jobs: Sequence[Job], every: Sequence[Job]) -> list[list[Job]]:
-    """Return jobs as arrays, inputs first: one for those of a level that need the same and wait for the same trainings.
+    """Return jobs as arrays: one for those of a level that need the same and wait for the same trainings.
+
+    Those that all others wait for come first, then inputs before what needs them.
 
     Args:
         jobs: The jobs to submit, inputs first.
@@ -422,9 +424,9 @@ def _arrays(jobs: Sequence[Job], every: Sequence[Job]) -> list[list[Job]]:
         levels[job.number] = 1 + max((levels[number] for number in job.after), default=0)
     arrays: dict[tuple[Any, ...], list[Job]] = {}
     for job in jobs:
-        kind = job.stages[0].work.resumes, job.needs, job.gated, frozenset(trains & set(job.after))
-        arrays.setdefault((levels[job.number], *kind), []).append(job)
-    return [arrays[kind] for kind in sorted(arrays, key=lambda kind: kind[0])]
+        kind = job.stages[0].work.resumes, job.needs, frozenset(trains & set(job.after))
+        arrays.setdefault((job.gated, levels[job.number], *kind), []).append(job)
+    return [arrays[kind] for kind in sorted(arrays, key=lambda kind: kind[:2])]
 
 
 def _listed(ids: Iterable[str]) -> list[str]:
