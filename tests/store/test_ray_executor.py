@@ -15,10 +15,16 @@ from typing import Any
 import pytest
 from test_local_executor import failing, journal, plain, predicted, scored, stepwise
 
+from xstilts.experiments import study as studies
+from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.experiments.run import Recipes
+from xstilts.experiments.study import Arm, Study
+from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
 from xstilts.runtime.cluster import Cluster
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
+from xstilts.store import query
 from xstilts.store.build import is_built
 from xstilts.store.local_executor import Unbuilt, build_all
 from xstilts.store.stage import StageError
@@ -106,6 +112,34 @@ def test_a_lost_machine_s_trainings_go_on_elsewhere_from_their_checkpoints(
     begun = journal(tmp_path)
     assert begun["train0-from-start"] == begun["train1-from-start"] == 1
     assert begun["train0-from-checkpoint"] + begun["train1-from-checkpoint"] == 1
+
+
+def test_a_study_on_a_cluster_of_which_a_machine_is_killed_ends_in_the_same_bytes(
+    cluster: Any, remote: Runtime, tmp_path: Path
+) -> None:
+    short = ("steps=30", "max_train_examples=16")
+    recipes = Recipes("sandbox", short, short)
+    encoder, targets, settings = Encoder.of("sandbox"), tasks_of("sandbox_qa"), (tasks_of("sandbox_cloze"),)
+    grid = Grid(encoder, targets, settings, recipes, 2, only_languages=("qaa", "qab"))
+    study = Study("Does it help?", (Arm(grid, "all"),), ())
+    here = Runtime(tmp_path / "here", device="cpu", threads=1)
+    built = studies.build(study, here)
+    second = cluster.add_node(num_cpus=1)
+
+    def listen(event: Event) -> None:
+        if event.label.startswith("train-") and second in cluster.worker_nodes:
+            cluster.remove_node(second, allow_graceful=False)
+
+    progress.listen(listen)
+    assert studies.build(study, remote) == built
+    assert second not in cluster.worker_nodes
+    there = {record["key"]: record for _, record in query.records(remote.store)}
+    for _, record in query.records(here.store):
+        files = there[record["key"]]["files"]
+        assert {name: file["sha256"] for name, file in files.items()} == {
+            name: file["sha256"] for name, file in record["files"].items()
+        }, record["label"]
+    assert len(there) == built
 
 
 DRIVER = """

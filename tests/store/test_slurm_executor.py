@@ -8,7 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,16 +19,20 @@ from hypothesis import strategies as st
 from test_local_executor import failing, journal, plain, predicted, scored, stepwise
 
 import fake_slurm
+from xstilts.cli import detach
+from xstilts.cli.options import ClusterOptions
 from xstilts.errors import InputError
 from xstilts.monitoring.status import StudyMonitor
 from xstilts.runtime import progress
 from xstilts.runtime.cluster import Cluster
 from xstilts.runtime.machine import Runtime
-from xstilts.store import slurm_executor, slurm_log
+from xstilts.store import local_executor, slurm_executor, slurm_log
 from xstilts.store.build import is_built
 from xstilts.store.build_log import BuildLog
 from xstilts.store.executor import Job
 from xstilts.store.local_executor import Unbuilt, _Side, build_all
+from xstilts.store.slurm_executor import BundleTask
+from xstilts.store.slurm_log import SlurmJob, Submission
 from xstilts.store.stage import Stage
 
 TESTS = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
@@ -145,6 +152,81 @@ def test_without_slurm_there_are_no_jobs(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(InputError, match="no Slurm here"):
         build_all([plain("a")], Runtime(tmp_path / "store", device="cpu", cluster=Cluster("slurm")))
     assert slurm_log.Queue().states() is None
+
+
+@pytest.mark.slow
+def test_a_command_runs_as_a_job_that_submits_itself_no_further(
+    slurm: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {field.name: field.default for field in fields(ClusterOptions)}
+    options |= {"executor": "slurm", "store": slurm.store}
+    assert detach.submit(options, ["sandbox", "languages", "--detach"])
+    assert "submitted as Slurm's job 1" in capsys.readouterr().out
+    until(lambda: fake_slurm.read("1")["state"] == "COMPLETED")
+    (log,) = slurm.store.glob(".slurm/command-*/*_log.out")
+    assert "qaa" in log.read_text()
+    monkeypatch.setenv(detach.INSIDE, "1")
+    assert not detach.submit(options, ["sandbox", "languages", "--detach"])
+
+
+# A job, without Slurm.
+
+
+def task(machine: Runtime, *stages: Stage, number: int = 1, after: tuple[int, ...] = ()) -> BundleTask:
+    """Return what a job of a submission calls."""
+    folder = machine.store / ".slurm" / "submission"
+    folder.mkdir(parents=True, exist_ok=True)
+    packed = local_executor._packed(stages, machine)
+    return BundleTask(folder, number, local_executor._build, packed, tuple((folder, n) for n in after), 0.1)
+
+
+def outcome(machine: Runtime, number: int = 1) -> dict[str, Any] | None:
+    return slurm_log.content(machine.store / f".slurm/submission/{number}.ended.json")
+
+
+def test_a_job_writes_what_became_of_its_stages(machine: Runtime) -> None:
+    a, bad = plain("a"), failing("row 7 is wrong")
+    lost = plain("lost", (a, bad))
+    task(machine, a, number=1).work()
+    with pytest.raises(SystemExit):
+        task(machine, bad, number=2).work()
+    with pytest.raises(SystemExit):
+        task(machine, lost, plain("kept", (a,)), number=3, after=(1, 2)).work()
+    assert outcome(machine) == {"failed": {}, "stop": ""}
+    assert outcome(machine, 2) == {"failed": {bad.key: ["row 7 is wrong", True]}, "stop": ""}
+    assert outcome(machine, 3) == {"failed": {lost.key: None}, "stop": ""}
+    assert is_built(plain("kept", (a,)), machine)
+    with pytest.raises(SystemExit):
+        task(machine, failing("full"), number=4).work()
+    assert "no space left" in (outcome(machine, 4) or {})["stop"]
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_what_cannot_be_continued_must_fit_into_the_time_limit(machine: Runtime, resumes: bool) -> None:
+    item = stepwise("long", 1) if resumes else plain("long")
+    before = task(machine, item)
+    before.interrupted()  # the second run, of which the first has built nothing
+    with nullcontext() if resumes else pytest.raises(SystemExit):
+        before.work()
+    assert is_built(item, machine) == resumes
+    reasons = (outcome(machine) or {})["failed"]
+    assert reasons == {} if resumes else "give a longer --slurm-time" in reasons[item.key][0]
+
+
+def test_states_are_those_of_the_files_where_slurm_cannot_be_asked(tmp_path: Path) -> None:
+    jobs = {number: SlurmJob(f"7_{number}", number, (f"key{number}",)) for number in range(6)}
+    submission = Submission(tmp_path, 0.0, {}, {}, jobs)
+    (tmp_path / "1.json").write_text('{"state": "running"}')
+    (tmp_path / "2.json").write_text('{"state": "requeued"}')
+    (tmp_path / "3.ended.json").write_text('{"failed": {}, "stop": ""}')
+    (tmp_path / "4.ended.json").write_text('{"failed": {"key4": null}, "stop": ""}')
+    (tmp_path / "5.json").write_text('{"state": "run')  # half written
+    states = submission.states(None)
+    assert states == {0: "pending", 1: "running", 2: "requeued", 3: "done", 4: "failed", 5: "pending"}
+    known = {"7_0": "PENDING", "7_2": "PENDING", "7_3": "RUNNING", "7_5": "RUNNING"}
+    assert submission.states(known) == states | {1: "lost", 5: "running"}
+    submission.write()
+    assert slurm_log.read(tmp_path.parent) == []
 
 
 class Queueing:
