@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from quick import first, parameters
 from xstilts.errors import InputError
-from xstilts.runtime import progress
+from xstilts.runtime import progress, signals
 from xstilts.runtime.machine import WAITING, Runtime
 from xstilts.runtime.progress import Event
 from xstilts.store import local_executor, names
@@ -78,16 +78,22 @@ def long(site: BuildContext, name: str, gib: int, of: tuple[Stage, ...] = ()) ->
 
 @stage(name="stepwise", version=1, resumes=True, label=lambda name, steps, of: f"stepwise-{name}")
 def stepwise(site: BuildContext, name: str, steps: int = 40, of: tuple[Stage, ...] = ()) -> None:
-    """Take steps of a tenth of a second, with a checkpoint after each, as a training does."""
+    """Take steps of a tenth of a second, with checkpoints now and then and where it is interrupted, as a training."""
     checkpoint = site.folder / "step"
     done = int(checkpoint.read_text()) if checkpoint.exists() else 0
     with (site.machine.store.parent / "journal").open("a") as file:
         file.write(f"{name}-from-{'start' if not done else 'checkpoint'} {os.getpid()}\n")
-    for step in range(done, steps):
-        time.sleep(0.1)
-        checkpoint.write_text(str(step + 1))
-        progress.step(site.folder.name.removesuffix(".part"), step + 1, steps)
-    checkpoint.unlink()
+    with signals.deferred() as interrupted:
+        for step in range(done, steps):
+            time.sleep(0.1)
+            if interrupted or step % 3 == 0:
+                checkpoint.write_text(str(step + 1))
+            progress.step(site.folder.name.removesuffix(".part"), step + 1, steps)
+            if interrupted:
+                with (site.machine.store.parent / "journal").open("a") as file:
+                    file.write(f"{name}-saved {os.getpid()}\n")
+                raise signals.Interrupted(interrupted[0])
+    checkpoint.unlink(missing_ok=True)
     (site.folder / "text").write_text(name)
 
 

@@ -102,7 +102,8 @@ def test_a_job_that_is_requeued_goes_on_from_its_checkpoint(slurm: Runtime, tmp_
     until(lambda: fake_slurm.read("1").get("runs") == 2)
     assert build_all(STAGES, slurm) == 2
     assert set(fake_slurm.jobs()) == {"1", "2"}
-    assert journal(tmp_path) == {"first-from-start": 1, "first-from-checkpoint": 1, "second-from-start": 1}
+    once = "first-from-start", "first-saved", "first-from-checkpoint", "second-from-start"
+    assert journal(tmp_path) == dict.fromkeys(once, 1)
     after = StudyMonitor(slurm.store).look()
     assert (after.finished, after.alive, after.stopped, after.failed) == (2, 0, (), ())
 

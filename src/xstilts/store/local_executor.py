@@ -87,6 +87,9 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "", execut
         _require_store(machine)
         if executor is None and machine.cluster.remote:
             executor = _remote(machine)
+            if machine.device.startswith("cuda") and not executor.gpus:
+                remedy = "give --slurm-gpus 1" if executor.queues else "no machine of the cluster has a GPU"
+                raise InputError(f"device '{machine.device}', but jobs get no GPU: {remedy}, or --device cpu")
         if executor is None:
             machine = machine if machine.workers else replace(machine, workers=_suited_workers(todo, machine))
             _remark_on_other_work()
@@ -300,8 +303,11 @@ class _Side:
             machine = replace(machine, threads=executor.threads)
         else:
             needs = resources(bundle, machine, max(1, machine.threads), executor.gpus)
-            machine = replace(machine, threads=needs.cpus, store=machine.store.absolute())
-            machine = replace(machine, data=machine.data and machine.data.absolute())
+            # On a machine of a cluster a job sees its own GPUs alone, or those of others.
+            device = "cuda" if needs.gpus else "cpu"
+            device = device if machine.device == "auto" or machine.device.startswith("cuda") else machine.device
+            store, data = machine.store.absolute(), machine.data and machine.data.absolute()
+            machine = replace(machine, threads=needs.cpus, device=device, store=store, data=data)
         self.submitted += 1
         packed = _packed(bundle, machine)
         return Job(self.submitted, bundle, needs, _build, packed, tuple(sorted(after)), gated)

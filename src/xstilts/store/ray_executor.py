@@ -230,7 +230,6 @@ def _run(run: Callable[[bytes], Failures], packed: bytes, events: Any, settings:
 def _connected(machine: Runtime) -> Any:
     """Return the module `ray`, connected to a cluster."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a job without a GPU leaves the variables alone
     import ray
     import ray.util.scheduling_strategies
 

@@ -109,7 +109,7 @@ class BundleTask(Requeued):
     left: int = 0
 
     def work(self) -> None:
-        """Build the stages whose inputs are there, and write what became of them."""
+        """Build the stages whose inputs are there, and write which of them failed."""
         bundle, machine = pickle.loads(self.packed)
         before = slurm_log.content(self.folder / f"{self.number}.json") or {}
         left = [item for item in bundle if not build.is_built(item, machine)]

@@ -1,4 +1,4 @@
-"""Slurm log: what was submitted to Slurm for a store, and what became of it, as plain files in the store.
+"""Slurm log: what was submitted to Slurm for a store, and how it ended, as plain files in the store.
 
 Each submission has a folder `.slurm/<host>-<process>-<time>/`. Its `jobs.json` lists the jobs with their stages; a job
 writes `<number>.json` when it begins or is requeued, and `<number>.ended.json` when it has built its stages or failed.
