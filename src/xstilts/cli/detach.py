@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -72,9 +73,7 @@ class Command(Requeued):
 
     def work(self) -> None:
         """Run the command, with the exit code that it has."""
-        from xstilts import cli
-
         os.chdir(Path(self.folder))
         os.environ[INSIDE] = "1"
         sys.argv = ["xstilts", *self.arguments]
-        cli.main()
+        runpy.run_module("xstilts", run_name="__main__")  # as `python -m xstilts` does

@@ -73,10 +73,10 @@ class RayExecutor:
         self.gpus = min(1, self.most.gpus)
         self.ahead = max(AHEAD, int(4 * sum(node.get("CPU", 0) for node in nodes)))
         # On the machine of this process, so that no other's end loses it.
-        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+        pinned = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=True
         )
-        actor = ray.remote(_Events).options(num_cpus=0, scheduling_strategy=here, max_restarts=-1)
+        actor = ray.remote(_Events).options(num_cpus=0, scheduling_strategy=pinned, max_restarts=-1)
         self.events = actor.remote()
         self.asked: Any = None  # the answer of the events that is under way
         self.task = ray.remote(_run)

@@ -54,10 +54,10 @@ class Requeued:
         """Do the work; at SIGUSR2 let it save its state, and queue the job again."""
         # Submitit's handler stores this object for the next run, tells Slurm to queue the job again, and exits.
         again: Any = signal.getsignal(signal.SIGUSR2)
-        asked: list[int] = []
+        received: list[int] = []
 
         def stop(number: int, frame: FrameType | None) -> None:
-            asked.append(number)
+            received.append(number)
             os.kill(os.getpid(), signal.SIGTERM)
 
         signals.raised()
@@ -65,9 +65,9 @@ class Requeued:
         try:
             self.work()
         except (signals.Interrupted, SystemExit) as error:
-            if asked and callable(again):
+            if received and callable(again):
                 self.interrupted()
-                again(asked[0], None)
+                again(received[0], None)
             if isinstance(error, signals.Interrupted):
                 raise SystemExit(128 + error.number) from error
             raise
@@ -292,7 +292,7 @@ class SlurmExecutor:
                     self.ids[place], self.earlier[submission.folder] = job.id, submission
         return held
 
-    # What becomes of the jobs.
+    # How the jobs end.
 
     def _submissions(self) -> dict[Path, Submission]:
         assert self.submission is not None
