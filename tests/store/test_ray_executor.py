@@ -118,7 +118,7 @@ def test_a_lost_machine_s_trainings_go_on_elsewhere_from_their_checkpoints(
 def test_a_study_on_a_cluster_of_which_a_machine_is_killed_ends_in_the_same_bytes(
     cluster: Any, remote: Runtime, tmp_path: Path
 ) -> None:
-    short = ("steps=30", "max_train_examples=16")
+    short = ("steps=8", "max_train_examples=16")
     recipes = Recipes("sandbox", short, short)
     encoder, targets, settings = Encoder.of("sandbox"), tasks_of("sandbox_qa"), (tasks_of("sandbox_cloze"),)
     grid = Grid(encoder, targets, settings, recipes, 2, only_languages=("qaa", "qab"))
@@ -172,4 +172,4 @@ def test_a_driver_that_ends_is_started_again(cluster: Any, tmp_path: Path, how: 
     assert all(is_built(item, Runtime(tmp_path / "store")) for item in (checkpoint, stepwise("two", 3)))
     begun = journal(tmp_path)
     assert begun["one-from-start"] == begun["one-from-checkpoint"] == 1
-    assert begun["one-saved"] == (how == signal.SIGINT)
+    assert begun["one-saved"] == 1  # Ray ends the jobs of a driver that is gone by SIGTERM

@@ -281,7 +281,7 @@ class SlurmExecutor:
 
     def _held(self) -> dict[str, Place]:
         """Return the stages that queued or running jobs of earlier builds will build, with the job of each."""
-        held = {}
+        held: dict[str, Place] = {}
         queue = self.queue.states(anew=True)
         for submission in slurm_log.read(self.store):
             states = submission.states(queue)
