@@ -71,6 +71,8 @@ def test_a_build_on_a_cluster_is_as_here(remote: Runtime, tmp_path: Path) -> Non
     lost = [plain("lost", (bad,)), plain("both", (bad, plain("x")))]
     events: list[Event] = []
     progress.listen(events.append)
+    assert build_all([stepwise("long", 5), plain("early")], remote, first="plain") == 2
+    assert any(event.label.startswith("stepwise-long") and event.total == 5 for event in events)  # from its process
     with pytest.raises(Unbuilt) as caught:
         build_all([*scores, *lost, plain("kept")], remote)
     assert str(caught.value).splitlines()[0] == "5 of 13 stages could not be built; the others are kept."

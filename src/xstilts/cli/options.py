@@ -366,7 +366,8 @@ class RuntimeOptions(OptionGroup):
         Args:
             cluster: Where else stages are built; None: here alone.
         """
-        from xstilts.runtime.machine import THIS_COMPUTER, Runtime
+        from xstilts.runtime.cluster import THIS_COMPUTER
+        from xstilts.runtime.machine import Runtime
 
         return Runtime(
             store=self.store,

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import cache, partial
 from heapq import heappop, heappush
@@ -99,12 +100,12 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "", execut
     failed: Failures = {}
     queues = executor is not None and executor.queues
     parts = [early, [item for item in todo if item.work.name != first or item.inputs] if early else todo]
-    if executor is not None and executor.queues and todo:
-        # Its jobs outlive this process, so that each has a log of its own.
-        early_keys = frozenset(item.key for item in early)
-        failed = _Side(todo, machine, BuildLog(frozenset()), executor=executor, first=early_keys).run()
-        failed = {key: error for key, error in failed.items() if key in early_keys} or failed
-    with build_log.noted([] if queues else todo, machine) as note:
+    # Jobs that outlive this process have a log each.
+    with closing(executor) if executor else nullcontext(), build_log.noted([] if queues else todo, machine) as note:
+        if queues and todo:
+            early_keys = frozenset(item.key for item in early)
+            failed = _Side(todo, machine, note, 0, executor, early_keys).run()
+            failed = {key: error for key, error in failed.items() if key in early_keys} or failed
         for part in [] if queues else parts:
             if failed:
                 break
@@ -276,7 +277,8 @@ class _Side:
                 ) from error
             raise
         finally:
-            executor.close()
+            if self.executor is None:
+                executor.close()
         return self.failed
 
     def _feed(self, executor: Executor) -> None:
