@@ -164,12 +164,13 @@ def test_a_driver_that_ends_is_started_again(cluster: Any, tmp_path: Path, how: 
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoint = stepwise("one")
     folder = tmp_path / "store" / f"{checkpoint.label}-{checkpoint.key}.part"
-    patience = time.monotonic() + 60
-    while time.monotonic() < patience and not ((folder / "step").exists() and (folder / "step").read_text() > "0"):
+    patience = time.monotonic() + 240
+    while not ((folder / "step").exists() and (folder / "step").read_text() > "0"):
+        assert time.monotonic() < patience
         time.sleep(0.1)
     process.send_signal(how)
     process.wait(60)
-    again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert again.returncode == 0, again.stderr
     assert all(is_built(item, Runtime(tmp_path / "store")) for item in (checkpoint, stepwise("two", 3)))
     begun = journal(tmp_path)
