@@ -142,8 +142,8 @@ def call(
     """Return a function that calls the command line and gives exit code, standard output and standard error."""
     from xstilts import cli
 
-    for name in ("XSTILTS_DATA", "XSTILTS_STORE", "XSTILTS_TASKS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("DATA", "STORE", "TASKS", "CONFIG", "EXECUTOR", "DEVICE", "WORKERS", "THREADS", "PRECISION"):
+        monkeypatch.delenv(f"XSTILTS_{name}", raising=False)
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["xstilts", *map(str, arguments)])

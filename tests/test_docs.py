@@ -21,6 +21,7 @@ import typer
 import xstilts
 from xstilts import cli, sandbox
 from xstilts.cli.app import shared_options
+from xstilts.cli.options import ClusterOptions
 from xstilts.data import source
 from xstilts.data.dataset import examples
 from xstilts.data.examples import SHAPES, ClassificationExample
@@ -265,6 +266,7 @@ def options_of(verb: str) -> set[str]:
 
 
 SHARED = {option for made in shared_options() for option in made.opts}
+CLUSTER = {f"--{field.name.replace('_', '-')}" for field in fields(ClusterOptions)}  # on a page of their own
 VERBS = [
     "run",
     "fit",
@@ -342,7 +344,15 @@ def test_options_on_a_page_are_options_of_the_command(page: Path) -> None:
 )
 def test_every_option_is_explained(verb: str, page: str) -> None:
     text = text_of(page)
-    assert [option for option in sorted(options_of(verb) - SHARED) if f"`{option}`" not in text] == []
+    assert [option for option in sorted(options_of(verb) - SHARED - CLUSTER) if f"`{option}`" not in text] == []
+
+
+def test_options_of_clusters_are_explained_on_a_page_that_each_verb_s_names() -> None:
+    text = text_of("docs/scale/clusters.md")
+    assert [option for option in sorted(CLUSTER) if f"`{option}`" not in text] == []
+    for page in ("experiments/run", "experiments/studies", "experiments/recommend", "data/own-data"):
+        assert "(../scale/clusters.md)" in text_of(f"docs/{page}.md")
+    assert {verb for verb in VERBS if CLUSTER & options_of(verb)} <= set(re.findall(r"`(?:xstilts )?([\w ]+)`", text))
 
 
 def test_options_of_all_verbs_are_explained() -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from xstilts.experiments.translated_splits import Translation
     from xstilts.inference.model import Model, load_model
     from xstilts.models.encoder import Encoder
+    from xstilts.runtime.cluster import Cluster
     from xstilts.runtime.machine import Runtime
     from xstilts.sharing.export import export
     from xstilts.sharing.push import push
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 # Each name's module; the imports above say the same to type checkers.
 _MODULES = {
     "Checkpoint": "api",
+    "Cluster": "runtime.cluster",
     "Comparison": "api",
     "Encoder": "models.encoder",
     "Estimate": "api",
@@ -78,6 +80,7 @@ _MODULES = {
 
 __all__ = [
     "Checkpoint",
+    "Cluster",
     "Comparison",
     "Encoder",
     "Estimate",

@@ -60,6 +60,7 @@ from xstilts.reporting import study_page
 from xstilts.reporting.run_study import Outcome
 from xstilts.reporting.run_study import run_study as run_study_file
 from xstilts.runtime import progress, tables
+from xstilts.runtime.cluster import Cluster
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.text import counted
 from xstilts.selection import backtest, probes, render
@@ -112,6 +113,7 @@ class RuntimeOptions(TypedDict, total=False):
         checkpoint_seconds: Seconds between resume points of a training.
         allow_unexpected_data: Read data sets that differ from what their task expects.
         keep: Weights that comparisons and studies leave in the store: "all", "intermediate" or "none".
+        cluster: On which machines stages are built: `Cluster("ray")`, `Cluster("slurm", partition="gpu", gpus=1)`.
     """
 
     data: str | Path | None
@@ -129,6 +131,7 @@ class RuntimeOptions(TypedDict, total=False):
     checkpoint_seconds: float
     allow_unexpected_data: bool
     keep: str
+    cluster: Cluster
 
 
 @dataclass(frozen=True)
@@ -1211,7 +1214,7 @@ def _fit_recipes(options: FitOptions) -> Recipes:
 
 
 def _fit(options: FitOptions, given: str | Path | Encoder | Checkpoint, machine: Runtime) -> Fit:
-    machine.torch_device()  # refuse a missing device before anything is built
+    machine.require_device()  # refuse a missing device before anything is built
     settings = tuple(tasks_of(names) for names in options.intermediate if names != AUTO)
     candidates = tuple(part for names in options.candidates for part in tasks_of(names))
     encoder = _encoder(given)
@@ -1332,7 +1335,7 @@ def _evaluation(target: Task, split: str, scores: Mapping[str, Stage], machine: 
 
 
 def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
-    runtime.torch_device()  # refuse a missing device before anything is built
+    runtime.require_device()  # refuse a missing device before anything is built
     preflight.check(stages, runtime)
     with progress.shown():
         local_executor.build_all(stages, runtime, first=READ)

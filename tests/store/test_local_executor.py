@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from quick import first, parameters
 from xstilts.errors import InputError
-from xstilts.runtime import progress
+from xstilts.runtime import progress, signals
 from xstilts.runtime.machine import WAITING, Runtime
 from xstilts.runtime.progress import Event
 from xstilts.store import local_executor, names
@@ -74,6 +74,27 @@ def scored(site: BuildContext, predictions: Stage, gold: Stage) -> None:
 @stage(name="long", version=1, resumes=True, memory=lambda machine, name, gib, of=(): gib * 2**30)
 def long(site: BuildContext, name: str, gib: int, of: tuple[Stage, ...] = ()) -> None:
     noted(site, " ".join([name, *(os.environ.get(waiting, "") for waiting in WAITING)]))
+
+
+@stage(name="stepwise", version=1, resumes=True, label=lambda name, steps, of: f"stepwise-{name}")
+def stepwise(site: BuildContext, name: str, steps: int = 40, of: tuple[Stage, ...] = ()) -> None:
+    """Take steps of a tenth of a second, with checkpoints now and then and where it is interrupted, as a training."""
+    checkpoint = site.folder / "step"
+    done = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    with (site.machine.store.parent / "journal").open("a") as file:
+        file.write(f"{name}-from-{'start' if not done else 'checkpoint'} {os.getpid()}\n")
+    with signals.deferred() as interrupted:
+        for step in range(done, steps):
+            time.sleep(0.1)
+            if interrupted or step % 3 == 0:
+                checkpoint.write_text(str(step + 1))
+            progress.step(site.folder.name.removesuffix(".part"), step + 1, steps)
+            if interrupted:
+                with (site.machine.store.parent / "journal").open("a") as file:
+                    file.write(f"{name}-saved {os.getpid()}\n")
+                raise signals.Interrupted(interrupted[0])
+    checkpoint.unlink(missing_ok=True)
+    (site.folder / "text").write_text(name)
 
 
 def machine_at(folder: Path, workers: int) -> Runtime:

@@ -17,6 +17,7 @@ import contextlib
 import importlib.abc
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -98,7 +99,7 @@ class Verb(TyperCommand):
         level = logging.DEBUG if chosen.verbose else logging.ERROR if chosen.quiet else logging.INFO
         with console.output(chosen), logs.shown(level, chosen.verbose), _announced(verb_path(ctx), chosen.quiet):
             try:
-                value = super().invoke(ctx)
+                value = self._detached(ctx) or super().invoke(ctx)
             except (typer.Exit, SystemExit):
                 self._record(ctx)
                 raise
@@ -109,6 +110,14 @@ class Verb(TyperCommand):
                 raise
             self._record(ctx)
             return value
+
+    def _detached(self, ctx: Any) -> bool:
+        """Submit the command as a job where that is asked for; return whether it was."""
+        if not ctx.params.get("detach"):
+            return False
+        from xstilts.cli import detach
+
+        return detach.submit(ctx.params, sys.argv[1:])
 
     def _record(self, ctx: Any) -> None:
         """Write the options into the output folder, where the verb has one and made it."""
@@ -234,6 +243,7 @@ def _shared(
         typer.Option(
             "--config",
             metavar="FILE",
+            envvar="XSTILTS_CONFIG",
             rich_help_panel=OUTPUT,
             help="TOML file of options; default: xstilts.toml, if it is here.",
         ),
@@ -254,6 +264,7 @@ def _config(ctx: Any, file: str | None) -> Config | None:
     """Read the configuration file that is named, or the one in the working directory; None where there is none."""
     from xstilts.cli import config
 
+    file = file or os.environ.get("XSTILTS_CONFIG")
     return config.read(Path(file) if file else None, ctx.find_root().command)
 
 

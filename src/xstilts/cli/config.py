@@ -2,7 +2,7 @@
 
 `xstilts.toml` in the working directory, or the file that `--config` names, is a TOML file. A table has a verb's name
 and holds values of its options; `[defaults]` holds values for every verb that has such an option. What the command
-line or an environment variable says comes first.
+line or an environment variable says comes first. A site names its file in the variable XSTILTS_CONFIG.
 
     [defaults]
     store = "work"

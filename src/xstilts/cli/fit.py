@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from xstilts.cli.app import VerbWithoutRecord, app
-from xstilts.cli.options import JsonFile, OptionGroup, RuntimeOptions, grouped
+from xstilts.cli.options import ClusterOptions, JsonFile, OptionGroup, RuntimeOptions, grouped
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,7 @@ def fit(
     task: TaskArguments,
     training: TrainingArguments,
     runtime: RuntimeOptions,
+    cluster: ClusterOptions,
     out: Annotated[Path | None, typer.Option(help="Folder for the recommended model.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read the data, say what they are, train nothing.")
@@ -155,7 +156,7 @@ def fit(
     if task.labels:
         given["labels"] = task.labels.split(",")
     arguments: dict[str, Any] = {name: value for name, value in given.items() if value not in (None, [])}
-    machine, screen = runtime.runtime(), console()
+    machine, screen = runtime.runtime(cluster), console()
     if dry_run:
         with progress.shown():
             data, counts = api.check_fit(FitOptions.of(arguments, config), machine)

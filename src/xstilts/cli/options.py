@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xstilts.experiments.run import Recipes
     from xstilts.experiments.translated_splits import Translation
     from xstilts.models.encoder import Encoder
+    from xstilts.runtime.cluster import Cluster
     from xstilts.runtime.machine import Runtime
 
 
@@ -84,17 +85,24 @@ TaskFolders = Annotated[
         help="Folder of your own task files; repeat it for more.",
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Device = Annotated[str, typer.Option(envvar="XSTILTS_DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")]
 Workers = Annotated[
     int,
     typer.Option(
         min=0,
         metavar="N",
+        envvar="XSTILTS_WORKERS",
         help="Processes that build stages in parallel; 0: on a CPU one a core, where trainings and memory suffice.",
     ),
 ]
 Threads = Annotated[
-    int, typer.Option(min=0, metavar="N", help="Torch threads per process; 0: share the cores among the workers.")
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        envvar="XSTILTS_THREADS",
+        help="Torch threads per process; 0: share the cores among the workers.",
+    ),
 ]
 MaxTokensPerPass = Annotated[
     int,
@@ -104,7 +112,9 @@ MaxTokensPerPass = Annotated[
         help="Tokens in one forward pass; the batch size stays the same. 0: chosen to suit the device.",
     ),
 ]
-Precision = Annotated[str, typer.Option(help="auto (bf16 where the device supports it), fp32 or bf16.")]
+Precision = Annotated[
+    str, typer.Option(envvar="XSTILTS_PRECISION", help="auto (bf16 where the device supports it), fp32 or bf16.")
+]
 Recompute = Annotated[
     bool, typer.Option("--recompute", help="Recompute activations in the backward pass: less memory, more time.")
 ]
@@ -366,8 +376,13 @@ class RuntimeOptions(OptionGroup):
     allow_unexpected_data: AllowUnexpectedData = False
     resume: Resume = False
 
-    def runtime(self) -> Runtime:
-        """Return the runtime that these options describe."""
+    def runtime(self, cluster: ClusterOptions | None = None) -> Runtime:
+        """Return the runtime that these options describe.
+
+        Args:
+            cluster: Where else stages are built; None: here alone.
+        """
+        from xstilts.runtime.cluster import THIS_COMPUTER
         from xstilts.runtime.machine import Runtime, launched
 
         return Runtime(
@@ -385,6 +400,74 @@ class RuntimeOptions(OptionGroup):
             memory_gib=self.memory,
             processes=launched(self.processes),
             shard=self.shard,
+            cluster=cluster.cluster() if cluster else THIS_COMPUTER,
+        )
+
+
+@dataclass(frozen=True)
+class ClusterOptions(OptionGroup):
+    """On which machines stages are built, and what a scheduler is asked for."""
+
+    panel: ClassVar[str] = "Cluster"
+
+    executor: Annotated[
+        str, typer.Option(envvar="XSTILTS_EXECUTOR", help="Who builds stages: local (this computer), ray or slurm.")
+    ] = "local"
+    ray_address: Annotated[
+        str,
+        typer.Option(
+            envvar=["XSTILTS_RAY_ADDRESS", "RAY_ADDRESS"],
+            help="Address of a Ray cluster; default: a cluster of this computer's cores.",
+        ),
+    ] = ""
+    slurm_partition: Annotated[
+        str, typer.Option(envvar="XSTILTS_SLURM_PARTITION", help="Slurm's partition; default: the site's.")
+    ] = ""
+    slurm_account: Annotated[
+        str, typer.Option(envvar="XSTILTS_SLURM_ACCOUNT", help="The account that Slurm charges.")
+    ] = ""
+    slurm_constraint: Annotated[
+        str, typer.Option(envvar="XSTILTS_SLURM_CONSTRAINT", help="Features that a machine must have.")
+    ] = ""
+    slurm_time: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            envvar="XSTILTS_SLURM_TIME",
+            help="Time limit of a job; a longer training goes on in the job's next run.",
+        ),
+    ] = "4:00:00"
+    slurm_gpus: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", envvar="XSTILTS_SLURM_GPUS", help="GPUs of a job that trains or predicts."),
+    ] = 0
+    slurm_memory: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="N",
+            envvar="XSTILTS_SLURM_MEMORY",
+            help="GiB of main memory of a job; 0: what its trainings are expected to take, else the site's default.",
+        ),
+    ] = 0.0
+    detach: Annotated[
+        bool,
+        typer.Option("--detach", help="With slurm: submit this command itself as a job, which submits the others."),
+    ] = False
+
+    def cluster(self) -> Cluster:
+        """Return what these options describe."""
+        from xstilts.runtime.cluster import Cluster
+
+        return Cluster(
+            self.executor,
+            self.ray_address,
+            self.slurm_partition,
+            self.slurm_account,
+            self.slurm_constraint,
+            self.slurm_time,
+            self.slurm_gpus,
+            self.slurm_memory,
         )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xstilts.cli.app import VerbWithoutRecord, app
-from xstilts.cli.options import ExperimentOptions, Keep, Out, RecipeOptions, RuntimeOptions, grouped
+from xstilts.cli.options import ClusterOptions, ExperimentOptions, Keep, Out, RecipeOptions, RuntimeOptions, grouped
 from xstilts.runtime.text import counted
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def run(
     experiment: ExperimentOptions,
     recipes: RecipeOptions,
     runtime: RuntimeOptions,
+    cluster: ClusterOptions,
     out: Out = None,
     keep: Keep = "all",
 ) -> None:
@@ -44,7 +45,7 @@ def run(
     from xstilts.runtime import progress
     from xstilts.runtime.console import result
 
-    machine = replace(runtime.runtime(), keep=keep)
+    machine = replace(runtime.runtime(cluster), keep=keep)
     grid = experiment.grid(recipes.recipes(), machine)
     if experiment.suite:
         with progress.shown():
@@ -137,6 +138,7 @@ def prompt(
     languages: Annotated[str, typer.Option(help="Only these languages, 'en,sw'.")] = "",
     split: Annotated[str, typer.Option(help="Split to measure: test or validation.")] = "test",
     runtime: RuntimeOptions,
+    cluster: ClusterOptions,
 ) -> None:
     """Score a decoder on a target by the likelihood of answers, zero-shot or few-shot; nothing is trained."""
     from xstilts import api
@@ -156,7 +158,7 @@ def prompt(
         per_token=per_token,
         languages=[code for code in languages.split(",") if code],
         split=split,
-        runtime=runtime.runtime(),
+        runtime=runtime.runtime(cluster),
     )
     console().print(evaluation.__rich__())
     result({"model": model, "mean": evaluation.mean, "rows": evaluation.rows()})
@@ -168,7 +170,13 @@ def prompt(
     examples=("xstilts submit --encoder FacebookAI/xlm-roberta-base --suite xtreme --data DATA --out submission",),
 )
 @grouped
-def submit(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: RuntimeOptions, out: Out = None) -> None:
+def submit(
+    experiment: ExperimentOptions,
+    recipes: RecipeOptions,
+    runtime: RuntimeOptions,
+    cluster: ClusterOptions,
+    out: Out = None,
+) -> None:
     """Build one seed of the last setting and write its predictions as a leaderboard takes them, to --out."""
     from xstilts import metrics
     from xstilts.errors import InputError
@@ -178,7 +186,7 @@ def submit(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runti
     from xstilts.runtime.console import console, result
     from xstilts.store import local_executor, names
 
-    machine = runtime.runtime()
+    machine = runtime.runtime(cluster)
     grid = experiment.grid(recipes.recipes(), machine)
     if grid.retries:
         raise InputError("a submission takes each training as it ends: leave --retries out")

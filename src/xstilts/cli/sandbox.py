@@ -8,16 +8,19 @@ from typing import Annotated
 import typer
 
 from xstilts.cli.app import VerbWithoutRecord, sandbox
-from xstilts.cli.options import Out, Resume, Store, Threads, Workers
+from xstilts.cli.options import ClusterOptions, Out, Resume, Store, Threads, Workers, grouped
 
 
 @sandbox.command(examples=("xstilts sandbox demo --store work/demo", "xstilts sandbox demo --seeds 1 --json"))
+@grouped
 def demo(
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Number of seeds: 1, 2, …")] = 3,
     store: Store = Path("work"),
     workers: Workers = 2,
     out: Out = None,
     resume: Resume = False,
+    *,
+    cluster: ClusterOptions,
 ) -> None:
     """Run a complete experiment in miniature: baselines and intermediate tasks, four targets, six languages."""
     from xstilts.api import Comparison
@@ -26,7 +29,7 @@ def demo(
     from xstilts.runtime.console import result
     from xstilts.runtime.machine import Runtime
 
-    machine = Runtime(store, workers=workers, device="cpu")
+    machine = Runtime(store, workers=workers, device="cpu", cluster=cluster.cluster())
     comparisons = Comparison.of_all(grids(seeds), machine)
     runs.print_comparisons(comparisons, out)
     result(runs.comparisons_json(comparisons))

@@ -11,6 +11,7 @@ import typer
 
 from xstilts.cli.app import PLAN_STUDY, VerbWithoutRecord, app
 from xstilts.cli.options import (
+    ClusterOptions,
     DataFolder,
     Device,
     EncoderOptions,
@@ -96,8 +97,10 @@ def plan_study(
     examples=(
         "xstilts study replication",
         "xstilts study studies/layerwise.py --scale small --encoder FOLDER --data DATA --out layerwise",
+        "xstilts study replication --scale full --data DATA --executor slurm --slurm-gpus 1 --detach",
     ),
 )
+@grouped
 def study(
     file: StudyFile,
     scale: Scale = "sandbox",
@@ -112,6 +115,8 @@ def study(
     precision: Precision = "auto",
     keep: Keep = "all",
     resume: Resume = False,
+    *,
+    cluster: ClusterOptions,
 ) -> None:
     """Run a study, print the verdict on each claim and write a report; exit code 1 where an arm could not be built."""
     from xstilts.runtime import extras
@@ -132,6 +137,7 @@ def study(
         threads=threads,
         precision=precision,
         keep=keep,
+        cluster=cluster.cluster(),
     )
     console().print(finished)
     verdicts = [
@@ -280,6 +286,7 @@ def recommend(
     encoder: EncoderOptions,
     recipes: RecipeOptions,
     runtime: RuntimeOptions,
+    cluster: ClusterOptions,
     target: Annotated[str, typer.Option(autocompletion=complete_tasks, help="The target task to choose for.")],
     candidates: Annotated[
         str | None,
@@ -305,7 +312,7 @@ def recommend(
     from xstilts.selection import probes, render
     from xstilts.tasks.base import task
 
-    machine, wanted = runtime.runtime(), task(target)
+    machine, wanted = runtime.runtime(cluster), task(target)
     chosen = probes.candidates_of(wanted, candidates, machine.data)
     search = probes.CandidateSearch(
         encoder.pinned(), wanted, chosen, recipes.recipes(), seeds=seeds, steps=steps, examples=examples

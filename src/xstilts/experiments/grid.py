@@ -337,7 +337,7 @@ def build(grids: Sequence[Grid], machine: Runtime) -> tuple[tuple[Grid, ...], in
     Raises:
         Unbuilt: Some could not be built; those that do not need them were.
     """
-    machine.torch_device()  # refuse a missing device before anything is built
+    machine.require_device()  # refuse a missing device before anything is built
     stages = _behind_tables(grids, machine)
     preflight.check(stages, machine)
     built = 0

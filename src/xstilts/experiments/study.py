@@ -350,7 +350,7 @@ def build(study: Study, machine: Runtime) -> int:
     Raises:
         Unbuilt: Some could not be built; those that do not need them were.
     """
-    machine.torch_device()
+    machine.require_device()
     tried = _try(study, machine)
     grids = [arm.grid for arm in tuned(study, machine).arms]
     if study.retries and machine.keep != KEEP_ALL:

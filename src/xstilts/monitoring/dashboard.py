@@ -141,6 +141,8 @@ def drawn(status: Status) -> RenderableType:
     parts: list[RenderableType] = [Text(one_line(status), "bold")]
     if not (status.alive or status.running) and not status.complete:
         parts.append(Text("no build is running in this store", "dim"))
+    if status.jobs:
+        parts.append(Text("Slurm  " + ", ".join(f"{count:,} {state}" for state, count in status.jobs.items()), "dim"))
     parts += [_running(status)] if status.running else []
     parts += [Text(line, "red") for line in _cut([f"failed  {label}: {why}" for label, why in status.failed])]
     if status.lost:

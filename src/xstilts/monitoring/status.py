@@ -22,10 +22,11 @@ from typing import Any
 from xstilts.monitoring import best_so_far
 from xstilts.monitoring.best_so_far import Standing
 from xstilts.runtime.machine import Runtime
-from xstilts.store import build_log
+from xstilts.store import build_log, slurm_log
 from xstilts.store.build import missing
 from xstilts.store.build_log import BuildStatus
 from xstilts.store.live_view import Part, StoreView, state_of
+from xstilts.store.slurm_log import Queue
 from xstilts.store.stage import Stage, with_inputs
 
 FRESH = 600.0  # seconds without a change after which an unfinished folder that no build reports counts as left behind
@@ -86,6 +87,7 @@ class Status:
         seconds: The time left with these builds' workers; None where it is not known of some stage.
         unknown: The number of stages whose time is not known.
         best: The best setting of each target so far.
+        jobs: How many of Slurm's jobs are pending, running, requeued, done, failed or lost; empty without live ones.
     """
 
     finished: int
@@ -100,6 +102,7 @@ class Status:
     seconds: float | None
     unknown: int
     best: tuple[Standing, ...]
+    jobs: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -116,12 +119,14 @@ class StudyMonitor:
         stages: The stages of the study, where its file is known.
         view: What has been read of the store.
         eta: Estimates the time left of a stage.
+        queue: Slurm's queue, which is asked where builds of the store are in it.
     """
 
     store: Path
     stages: Sequence[Stage] = ()
     view: StoreView = field(init=False)
     eta: EtaEstimator = field(init=False)
+    queue: Queue = field(default_factory=Queue)
     _functions: dict[str, tuple[str, str]] = field(init=False)  # label and function of the study's stages, by key
     _steps: dict[str, int] = field(init=False)
     _missing: set[str] = field(init=False)
@@ -139,7 +144,8 @@ class StudyMonitor:
     def look(self) -> Status:
         """Return where the study stands now."""
         # Builds are read before the store, so that a stage that finishes meanwhile does not count as running.
-        builds = build_log.read(self.store)
+        submitted, jobs = slurm_log.status(self.store, self.queue)
+        builds = sorted([*build_log.read(self.store), *submitted], key=lambda build: build.started)
         self.view.refresh()
         alive = [build for build in builds if build.alive]
         # Without a study file, what the running builds are to build is all that is known.
@@ -165,6 +171,7 @@ class StudyMonitor:
             seconds=sum(estimates) / workers if len(estimates) == len(seconds) else None,
             unknown=len(seconds) - len(estimates),
             best=self._best_so_far(),
+            jobs=jobs,
         )
 
     def _parts(

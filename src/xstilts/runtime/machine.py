@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xstilts.errors import InputError
+from xstilts.runtime.cluster import THIS_COMPUTER, Cluster
 from xstilts.runtime.text import counted
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class Runtime:
         shard: Divide weights, gradients and optimizer states among these processes instead of having them in each.
         keep: Weights that `run` and `study` leave in the store: "all", those that another training began from
             ("intermediate") or "none"; the others are dropped as soon as nothing needs them.
+        cluster: On which machines stages are built.
 
     Raises:
         InputError: A choice is unknown, or a number is out of range or of another type.
@@ -163,6 +165,7 @@ class Runtime:
     keep: str = KEEP_ALL
     processes: int = 1
     shard: bool = False
+    cluster: Cluster = THIS_COMPUTER
 
     def __post_init__(self) -> None:
         if not isinstance(self.store, Path) or not (self.data is None or isinstance(self.data, Path)):
@@ -188,6 +191,8 @@ class Runtime:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
                 raise InputError(f"{name} must be a number of 0 or more, not {value!r}")
+        if not isinstance(self.cluster, Cluster):
+            raise InputError(f"cluster must be a Cluster, not {self.cluster!r}")
         for name in ("allow_unexpected_data", "recompute", "compiled", "shard"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} must be True or False, not {getattr(self, name)!r}")
@@ -216,6 +221,15 @@ class Runtime:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+    def require_device(self) -> None:
+        """Refuse a device that is missing here, before anything is built; that of other machines is not known here.
+
+        Raises:
+            InputError: As `torch_device`.
+        """
+        if not self.cluster.remote:
+            self.torch_device()
 
     def most_tokens(self, device: str = "") -> int:
         """Return the most tokens of one pass.

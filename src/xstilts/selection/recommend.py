@@ -58,7 +58,7 @@ def recommend(search: CandidateSearch, machine: Runtime, hours: float = math.inf
     Returns:
         Each method's figures, the rounds of probes, what was spent, and what is missing.
     """
-    machine.torch_device()
+    machine.require_device()
     if isinstance(search.encoder, Encoder):
         encoder_check.check(search.encoder, machine.store)
     scorer = CandidateScorer(ProbeStages(search, machine.data), Budget(machine, hours * HOUR))

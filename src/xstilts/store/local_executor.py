@@ -1,7 +1,8 @@
-"""Local executor: builds stages on this computer, in this process or in several worker processes.
+"""Local executor: builds stages on this computer, in this process or in several worker processes, or has them built.
 
 Trainings go to the workers one by one. The predictions of one trained network in all languages, with their scores, go
-to one worker together, so that the network is loaded once.
+to one worker together, so that the network is loaded once. The same jobs go to another executor (`executor.Executor`)
+where the machine names one.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import pickle
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import cache, partial
 from heapq import heappop, heappush
@@ -22,18 +24,29 @@ from multiprocessing.queues import Queue
 
 from xstilts.errors import InputError
 from xstilts.runtime import progress
+from xstilts.runtime.cluster import Cluster
 from xstilts.runtime.machine import Runtime, available_memory_bytes, busy, let_threads_sleep, usable_cores
 from xstilts.runtime.progress import Event
 from xstilts.runtime.text import bytes_text, counted
 from xstilts.store import build, build_log, names
 from xstilts.store.build_log import BuildLog
+from xstilts.store.executor import (
+    WITHOUT_NETWORK,
+    Bundle,
+    Executor,
+    Failures,
+    Job,
+    Refused,
+    Resources,
+    resources,
+)
+from xstilts.store.executor import message as _said
+from xstilts.store.executor import sendable as _sent
 from xstilts.store.identity import SORTED, canonical
 from xstilts.store.stage import Stage, StageError, with_inputs
 from xstilts.store.weights import Dropping
 
-Bundle = tuple[Stage, ...]
-Failures = dict[str, Exception | None]  # by key; None where only something needed failed
-
+TOGETHER = 25  # short stages in one job of a scheduler
 NAMED = 10  # failures that a message lists
 LABELS = 5  # stages of one failure that it names
 
@@ -52,11 +65,13 @@ class Unbuilt(StageError):
         self.reasons, self.built, self.wrong_input = reasons, built, wrong_input
 
 
-class _Refused(StageError):
-    """An InputError of a worker process, by its message."""
-
-
-def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "", keep: Sequence[Stage] = ()) -> int:
+def build_all(
+    stages: Sequence[Stage],
+    machine: Runtime,
+    first: str = "",
+    keep: Sequence[Stage] = (),
+    executor: Executor | None = None,
+) -> int:
     """Build stages and their inputs.
 
     A stage that fails does not stop those that do not depend on it.
@@ -68,6 +83,7 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "", keep: 
             is built: data that cannot be read cost no training.
         keep: The stages of the whole study, where the weights of models are to be dropped as `machine.keep` says; a
             model of which one of these stages has still to be made keeps them. None: nothing is dropped.
+        executor: Runs the jobs; None: the one that `machine.cluster` names.
 
     Returns:
         How many stages were not in the store yet, or not with the files that others need.
@@ -80,24 +96,37 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "", keep: 
     todo = build.missing(tuple(stages), machine)
     if todo:
         _require_store(machine)
-        workers = machine.workers or (1 if machine.processes > 1 else _suited_workers(todo, machine))
-        machine = machine if machine.workers else replace(machine, workers=workers)
-        _remark_on_other_work()
+        if executor is None and machine.cluster.remote:
+            executor = _remote(machine)
+            if machine.device.startswith("cuda") and not executor.gpus:
+                remedy = "give --slurm-gpus 1" if executor.queues else "no machine of the cluster has a GPU"
+                raise InputError(f"device '{machine.device}', but jobs get no GPU: {remedy}, or --device cpu")
+        if executor is None:
+            workers = machine.workers or (1 if machine.processes > 1 else _suited_workers(todo, machine))
+            machine = machine if machine.workers else replace(machine, workers=workers)
+            _remark_on_other_work()
     if todo and (finished := len(with_inputs(stages)) - len(todo)):
         progress.note(f"continuing: {finished} of {counted(finished + len(todo), 'stage')} finished")
     early = [item for item in todo if item.work.name == first and not item.inputs]
     failed: Failures = {}
     dropping = Dropping(with_inputs((*keep, *stages)) if keep else (), machine, build.is_built)
     dropping.sweep()  # what an earlier, killed call did not come to
-    with build_log.noted(todo, machine) as note:
-        for part in (early, todo if not early else [item for item in todo if item.work.name != first or item.inputs]):
+    queues = executor is not None and executor.queues
+    parts = [early, [item for item in todo if item.work.name != first or item.inputs] if early else todo]
+    # Jobs that outlive this process have a log each.
+    with closing(executor) if executor else nullcontext(), build_log.noted([] if queues else todo, machine) as note:
+        if queues and todo:
+            early_keys = frozenset(item.key for item in early)
+            failed = _Side(todo, machine, note, 0, dropping, executor, early_keys).run()
+            failed = {key: error for key, error in failed.items() if key in early_keys} or failed
+        for part in [] if queues else parts:
             if failed:
                 break
             done = len(early) if part is not early else 0
-            if machine.workers <= 1 or len(part) <= 1:
+            if executor is None and (machine.workers <= 1 or len(part) <= 1):
                 failed = _one_by_one(part, machine, note, partial(_tell, done, len(todo)), dropping)
-            else:
-                failed = _Side(part, machine, note, done, dropping).run()
+            elif part:
+                failed = _Side(part, machine, note, done, dropping, executor).run()
     dropping.sweep()  # what another build held
     if dropping.freed:
         progress.note(f"weights that nothing needs any more were dropped: {bytes_text(dropping.freed)}")
@@ -118,6 +147,17 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "", keep: 
             all(_is_wrong_input(item, failed[item.key]) for item in todo if failed.get(item.key)),
         ) from reasons[0][1]
     return len(todo)
+
+
+def _remote(machine: Runtime) -> Executor:
+    """Return the executor that a machine's cluster names."""
+    if machine.cluster.executor == "ray":
+        from xstilts.store.ray_executor import RayExecutor
+
+        return RayExecutor(machine)
+    from xstilts.store.slurm_executor import SlurmExecutor
+
+    return SlurmExecutor(machine)
 
 
 @cache
@@ -183,11 +223,12 @@ def _one_by_one(
     note: BuildLog,
     tell: Callable[[int, Stage], None],
     dropping: Dropping | None = None,
+    lost: Collection[str] = (),
 ) -> Failures:
-    """Build stages in an order that has inputs first; return those that failed and those that needed them."""
+    """Build stages in an order that has inputs first; return those that failed and those that needed them or `lost`."""
     failed: Failures = {}
     for number, item in enumerate(todo, start=1):
-        if any(input_stage.key in failed for input_stage in item.inputs):
+        if any(input_stage.key in failed or input_stage.key in lost for input_stage in item.inputs):
             failed[item.key] = None
             note.fail(item, "")
             continue
@@ -212,11 +253,6 @@ def _tell(before: int, total: int, number: int, item: Stage) -> None:
     progress.step("stages", before + number, total, item.label)
 
 
-def _said(error: Exception) -> str:
-    """Return the message of an error, with its type where it is none of this package."""
-    return str(error) if isinstance(error, InputError | StageError) else f"{type(error).__name__}: {error}"
-
-
 class _Side:
     """Stages being built side by side: what is ready goes to the workers, what is done makes more ready."""
 
@@ -227,8 +263,12 @@ class _Side:
         note: BuildLog,
         before: int = 0,
         dropping: Dropping | None = None,
+        executor: Executor | None = None,
+        first: Collection[str] = (),
     ) -> None:
         self.machine, self.note, self.dropping = machine, note, dropping
+        self.executor, self.first = executor, first
+        self.submitted = 0
         self.waiting = {item.key: item for item in todo}
         self.place = {item.key: number for number, item in enumerate(todo)}
         self.needs = {item.key: {n.key for n in item.inputs if n.key in self.waiting} for item in todo}
@@ -246,45 +286,72 @@ class _Side:
 
     def run(self) -> Failures:
         """Build everything that can be built; return the rest."""
-        let_threads_sleep()
-        # A forked worker would inherit torch's threads and their locks as they are at that moment.
-        context = multiprocessing.get_context("spawn")
-        events: Queue[Event] = context.Queue()
-        threads = self.machine.threads or max(1, usable_cores() // self.machine.workers)
-        machine = replace(self.machine, workers=1, threads=threads)
-        with ProcessPoolExecutor(self.machine.workers, context, _start_worker, (events,)) as pool:
-            try:
-                self._feed(pool, machine, events)
-            except BaseException as error:
-                for worker in multiprocessing.active_children():
-                    worker.terminate()  # SIGTERM: a training saves where it is
-                pool.shutdown(wait=True, cancel_futures=True)
-                if isinstance(error, BrokenProcessPool):
-                    raise StageError(
-                        "a worker process died, perhaps because memory ran out: run again to go on, with fewer workers "
-                        "or a smaller max_tokens_per_pass; a script that uses workers must start under "
-                        "`if __name__ == '__main__':`. What is finished stays"
-                    ) from error
-                raise
+        executor = self.executor or _Workers(self.machine)
+        try:
+            self._feed(executor)
+        except BaseException as error:
+            executor.cancel(error)
+            if isinstance(error, BrokenProcessPool):
+                raise StageError(
+                    "a worker process died, perhaps because memory ran out: run again to go on, with fewer workers "
+                    "or a smaller max_tokens_per_pass; a script that uses workers must start under "
+                    "`if __name__ == '__main__':`. What is finished stays"
+                ) from error
+            raise
+        finally:
+            if self.executor is None:
+                executor.close()
         return self.failed
 
-    def _feed(self, pool: ProcessPoolExecutor, machine: Runtime, events: Queue[Event]) -> None:
-        running: dict[Future[Failures], Bundle] = {}
+    def _feed(self, executor: Executor) -> None:
+        running = 0
+        if executor.queues:
+            for job in self._in_advance(executor):
+                executor.submit(job)
+                running += 1
         while self.waiting or running:
-            for bundle in self._bundles(self.machine.workers - len(running)):
+            for bundle in self._bundles(executor.room):
                 if self.dropping and all(map(self.dropping.is_over, bundle)):
                     self._finish(bundle, {})
                     continue
-                running[pool.submit(_build, _packed(bundle, machine))] = bundle
+                executor.submit(self._job(bundle, executor))
+                running += 1
             if not running:
                 if self.ready:
                     continue
                 break
             # Wakes up often, so that the progress of running stages is shown.
-            finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-            _pass_on(events)
-            for future in finished:
-                self._finish(running.pop(future), future.result())
+            for job, failed in executor.ended(0.2):
+                running -= 1
+                self._finish(job.stages, failed)
+
+    def _job(self, bundle: Bundle, executor: Executor, after: Collection[int] = (), gated: bool = False) -> Job:
+        """Return the job of a bundle."""
+        needs, machine = Resources(), replace(self.machine, workers=1, cluster=Cluster())
+        if isinstance(executor, _Workers):
+            machine = replace(machine, threads=executor.threads)
+        else:
+            needs = resources(bundle, machine, max(1, machine.threads), executor.gpus)
+            # On a machine of a cluster a job sees its own GPUs alone, or those of others.
+            device = "cuda" if needs.gpus else "cpu"
+            device = device if machine.device == "auto" or machine.device.startswith("cuda") else machine.device
+            store, data = machine.store.absolute(), machine.data and machine.data.absolute()
+            machine = replace(machine, threads=needs.cpus, device=device, store=store, data=data)
+        self.submitted += 1
+        packed = _packed(bundle, machine)
+        return Job(self.submitted, bundle, needs, _build, packed, tuple(sorted(after)), gated)
+
+    def _in_advance(self, executor: Executor) -> Iterator[Job]:
+        """Yield jobs for everything that is to be built, with those that each has to wait for."""
+        job_of: dict[str, int] = {}
+        while bundles := list(self._bundles(len(self.waiting))):
+            for bundle in _merged(bundles, self.first):
+                after = {job_of[needed.key] for item in bundle for needed in item.inputs if needed.key in job_of}
+                job = self._job(bundle, executor, after, bool(self.first) and bundle[0].key not in self.first)
+                job_of |= {item.key: job.number for item in bundle}
+                yield job
+            for item in (item for bundle in bundles for item in bundle):
+                self._release(item)
 
     def _bundles(self, room: int) -> Iterator[Bundle]:
         """Yield up to `room` bundles of stages whose inputs are built, taking them off the list."""
@@ -322,11 +389,15 @@ class _Side:
             self.note.end(item)
             if self.dropping:
                 self.dropping.after(item)
-            for other in self.needed_by.get(item.key, ()):
-                self.needs[other.key].discard(item.key)
-                if not self.needs[other.key] and other.key in self.waiting:
-                    heappush(self.ready, self.place[other.key])
+            self._release(item)
         _tell(0, self.total, self.done, bundle[-1])
+
+    def _release(self, item: Stage) -> None:
+        """Make ready what waited for a stage alone."""
+        for other in self.needed_by.get(item.key, ()):
+            self.needs[other.key].discard(item.key)
+            if not self.needs[other.key] and other.key in self.waiting:
+                heappush(self.ready, self.place[other.key])
 
     def _give_up(self, item: Stage, error: Exception | None) -> None:
         """Take a stage off the list, and all that need it."""
@@ -335,6 +406,60 @@ class _Side:
         for other in self.needed_by.get(item.key, ()):
             if self.waiting.pop(other.key, None):
                 self._give_up(other, None)
+
+
+class _Workers:
+    """The executor of this computer: processes that stay warm for the whole build."""
+
+    queues, gpus = False, 0
+
+    def __init__(self, machine: Runtime) -> None:
+        let_threads_sleep()
+        # A forked worker would inherit torch's threads and their locks as they are at that moment.
+        context = multiprocessing.get_context("spawn")
+        self.events: Queue[Event] = context.Queue()
+        self.threads = machine.threads or max(1, usable_cores() // machine.workers)
+        self.workers = machine.workers
+        self.pool = ProcessPoolExecutor(machine.workers, context, _start_worker, (self.events,))
+        self.running: dict[Future[Failures], Job] = {}
+
+    @property
+    def room(self) -> int:
+        """How many workers have nothing to do."""
+        return self.workers - len(self.running)
+
+    def submit(self, job: Job) -> None:
+        """Give a job to a worker."""
+        self.running[self.pool.submit(job.run, job.packed)] = job
+
+    def ended(self, seconds: float) -> Iterator[tuple[Job, Failures]]:
+        """Yield the jobs that have ended, of which there may be none."""
+        finished, _ = wait(self.running, timeout=seconds, return_when=FIRST_COMPLETED)
+        _pass_on(self.events)
+        for future in finished:
+            yield self.running.pop(future), future.result()
+
+    def cancel(self, error: BaseException) -> None:
+        """End the workers."""
+        for worker in multiprocessing.active_children():
+            worker.terminate()  # SIGTERM: a training saves where it is
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def close(self) -> None:
+        """Wait for the workers' end."""
+        self.pool.shutdown(wait=True)
+
+
+def _merged(bundles: Sequence[Bundle], first: Collection[str]) -> Iterator[Bundle]:
+    """Yield bundles, short ones without inputs together: a scheduler takes longer to start one than it runs."""
+    short: list[Stage] = []
+    for bundle in bundles:
+        if bundle[0].inputs or bundle[0].work.resumes or bundle[0].work.name not in WITHOUT_NETWORK:
+            yield bundle
+        else:
+            short += bundle
+    for part in ([item for item in short if (item.key in first) == early] for early in (True, False)):
+        yield from (tuple(part[start : start + TOGETHER]) for start in range(0, len(part), TOGETHER))
 
 
 def _model(item: Stage) -> str:
@@ -374,23 +499,26 @@ def _unsendable(item: str, error: Exception) -> str:
     )
 
 
-def _build(packed: bytes) -> Failures:
-    """Build a bundle in a worker; an error travels by its message, since not every one can be pickled."""
+def _build(packed: bytes, lost: Collection[str] = (), logged: bool = False) -> Failures:
+    """Build a bundle in another process; an error travels by its message, since not every one can be pickled.
+
+    Args:
+        packed: The bundle and the machine.
+        lost: Keys of inputs that could not be built.
+        logged: Whether the bundle has a log of its own.
+    """
     try:
         bundle, machine = pickle.loads(packed)
     except (ImportError, AttributeError) as error:
         raise StageError(_unsendable("a stage", error)) from error
-    failed = _one_by_one(bundle, machine, BuildLog(frozenset()), lambda number, item: None)
+    with build_log.noted(bundle if logged else (), machine) as note:
+        failed = _one_by_one(bundle, machine, note, lambda number, item: None, lost)
     return {key: error and _sent(error) for key, error in failed.items()}
 
 
 def _is_wrong_input(item: Stage, error: Exception | None) -> bool:
     """Return whether a file could not be read; a training that diverges has read its input."""
-    return item.work.name == names.READ and isinstance(error, InputError | _Refused)
-
-
-def _sent(error: Exception) -> StageError:
-    return (_Refused if isinstance(error, InputError) else StageError)(_said(error))
+    return item.work.name == names.READ and isinstance(error, InputError | Refused)
 
 
 def _pass_on(events: Queue[Event]) -> None:
