@@ -37,6 +37,7 @@ BAD_RECIPE: dict[str, list[Any]] = {
     "head": ["old", "", None, True],
     "pooling": ["max", "", None, True],
     "snapshots": [-1, 11, NAN, 2.5, "1", None, True],
+    "dev_examples": [0, -1, 2.5, "all", None, True],
 }
 BAD_RUNTIME: dict[str, list[Any]] = {
     "store": ["work", None],
@@ -56,6 +57,8 @@ BAD_RUNTIME: dict[str, list[Any]] = {
     "memory_gib": [-1, NAN, "1", None],
     "processes": [0, -1, 2.5, "2", None, True],
     "shard": ["yes", 1, None],
+    "keep": ["some", "", None, True],
+    "cluster": ["ray", None, True],
 }
 
 

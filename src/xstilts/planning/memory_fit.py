@@ -306,8 +306,8 @@ def advice(remedy: str, shards: Shards | None) -> str:
     """
     ways = [f"try {remedy}"] if remedy else []
     if shards:
-        each = f"{shards.memory.total / GIB:,.1f} GiB each"
-        ways.append(f"sharded over {shards.gpus} GPUs ({each}): {shards.options()}")
+        gib = f"{shards.memory.total / GIB:,.1f}"
+        ways.append(f"sharded over {shards.gpus} GPUs ({gib} GiB each): {shards.options()}")
     return "; ".join(ways) or "no option of the command line would make it fit"
 
 

@@ -512,7 +512,7 @@ def _build(packed: bytes, lost: Collection[str] = (), logged: bool = False) -> F
     except (ImportError, AttributeError) as error:
         raise StageError(_unsendable("a stage", error)) from error
     with build_log.noted(bundle if logged else (), machine) as note:
-        failed = _one_by_one(bundle, machine, note, lambda number, item: None, lost)
+        failed = _one_by_one(bundle, machine, note, lambda number, item: None, lost=lost)
     return {key: error and _sent(error) for key, error in failed.items()}
 
 
