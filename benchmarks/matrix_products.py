@@ -127,8 +127,9 @@ def tokens(prepared: PreparedStep) -> int:
 def backward(stepper: Stepper, prepared: PreparedStep) -> None:
     """Compute the gradients of a step, and do nothing with them."""
     stepper.optimizer.zero_grad(set_to_none=True)
-    for part, passes in zip(prepared.step, prepared.passes, strict=True):
-        stepper._backward(stepper.training_sets[part.training_set], passes)
+    for part, passes, mine in zip(prepared.step, prepared.passes, prepared.counted(), strict=True):
+        targets = max(1, sum(batch.labels for _, batch in mine))
+        stepper._backward(stepper.training_sets[part.training_set], passes, len(mine), targets)
 
 
 def timed(work: Callable[[], Any], number: int) -> float:

@@ -67,7 +67,9 @@ def test_at_most_six_claims_share_the_level_and_those_that_answer_come_first(nam
 def test_there_are_two_intermediate_tasks_and_a_target_of_each_group(name: str, scale: str) -> None:
     first = loaded(name, scale).arms[0]
     assert len(first.grid.settings) == 2
-    assert {group(target) for target in first.grid.targets} == {"classification", "tagging", "qa", "retrieval"}
+    # At small, two cores have the costly groups in replication, and in the few steps that costs are measured on.
+    costly = {"classification", "qa"} if scale == "small" and name != COSTS else set()
+    assert {group(target) for target in first.grid.targets} == {"classification", "tagging", "qa", "retrieval"} - costly
 
 
 @pytest.mark.parametrize(("name", "scale"), ALL)
@@ -131,11 +133,9 @@ def test_costs_are_compared_between_languages_as_they_grow_with_size(scale: str)
 
 @EACH
 def test_costs_are_of_as_many_steps_in_every_language(scale: str) -> None:
-    steps = {
-        (recipe.steps, recipe.batch_size) for arm in loaded(COSTS, scale).arms for recipe in intermediate_recipes(arm)
-    }
-    assert len(steps) == 1
-    assert steps.pop()[0] is not None
+    recipes = [intermediate_recipes(arm) for arm in loaded(COSTS, scale).arms]
+    assert len({tuple((recipe.steps, recipe.batch_size) for recipe in of_arm) for of_arm in map(tuple, recipes)}) == 1
+    assert all(recipe.steps for of_arm in recipes for recipe in of_arm)
     for arm in loaded(COSTS, scale).arms:
         last = arm.grid.targets[-1]
         assert task_format(last.format).measured_untrained

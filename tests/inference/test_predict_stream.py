@@ -203,7 +203,7 @@ def test_numbers_that_are_none_are_refused(opened: Any, tmp_path: Path) -> None:
     model = load_model(made("classification", tmp_path), runtime=Runtime(device="cpu", threads=1))
     with torch.no_grad():
         next(iter(model.network.heads["head"].parameters())).fill_(float("nan"))
-    with pytest.raises(InputError, match="computes NaN"):
+    with pytest.raises(InputError, match="outputs of the head are NaN or infinite for input 0"):
         model.predict(["Anna sleeps ."])
     with pytest.raises(InputError, match="give a window of 1 or more"):
         model.stream([], window=0)

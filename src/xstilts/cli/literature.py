@@ -47,8 +47,9 @@ def evidence(
     from xstilts.runtime import extras
 
     extras.require("evidence", "an evidence report")  # before torch is imported, which takes seconds
-    from xstilts.evidence.pipeline import CACHE, ReportOptions
+    from xstilts.evidence.pipeline import ReportOptions
     from xstilts.evidence.report import cli_output
+    from xstilts.evidence.search.response_cache import CACHE
     from xstilts.runtime.console import result
 
     chosen = tuple(filter(None, sources.split(",")))

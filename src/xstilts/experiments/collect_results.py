@@ -256,8 +256,9 @@ def measured(behind: Sequence[Part], folder: Path, metric: str) -> dict[str, Any
     }
     for facts in (facts for role, facts, _ in behind if role == PREDICT):
         cost = facts["record"].get("cost") or {}
-        values["parameters"] = float(cost.get("parameters", math.nan))
-        values["size"] = values["parameters"] - float(cost.get("embedding_parameters", math.nan))
+        parameters = float(cost.get("parameters", math.nan))
+        values["parameters"] = parameters
+        values["size"] = parameters - float(cost.get("embedding_parameters", math.nan))
         values["stderr"] = stderr(folder / CONTRIBUTIONS, metric)
     if "fixed_layer" in record:
         values["at_fixed_layer"] = _at_fixed_layer(record, folder, metric)

@@ -108,8 +108,12 @@ def _cell(figure: Figure | None, rank: float, method: str) -> str:
 
 def summary_lines(advice: Advice) -> Iterator[str]:
     """Yield sentences about what is certain and what is not."""
+    yield from _certain(advice)
     if base.is_artificial(advice.target):
         yield sandbox.NOTE
+
+
+def _certain(advice: Advice) -> Iterator[str]:
     certainty = known(advice)
     if certainty is None:
         yield "nothing is known: no method has a figure for every candidate; raise --budget"

@@ -28,7 +28,7 @@ from xstilts.evidence.text.stemming import load_table
 
 Vectors = Callable[[Sequence[str]], NDArray[np.float32]]  # texts to unit vectors [texts, dimensions]
 Similarity = Callable[[str, Sequence[str]], Sequence[float]]  # a question and texts to cosines
-ANSWERABLE = 0.7  # share of a question's phrases that some work with a finding must mention
+ANSWERABLE = 0.65  # share of a question's phrases that some work with a finding must mention
 MENTIONED = 0.6  # share of a phrase's roots that mention it
 TITLE, TEXT = 0.8, 0.5  # worth of a phrase that stands in the title, or elsewhere in the text
 TOKEN = re.compile(r"[^\W_]+(?:[-–/'’][^\W_]+)*")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from xstilts.evidence.claims.bearing import Candidate, Similarity, answerable, bearings, feature_table, roots
 from xstilts.evidence.claims.comparison import relate
-from xstilts.evidence.claims.finding_record import TURNED, FindingRecord, oriented, read_finding
+from xstilts.evidence.claims.finding_record import TURNED, FindingRecord, Stance, oriented, read_finding
 from xstilts.evidence.claims.sentence_kind import Kind, kinds
 from xstilts.evidence.text.documents import Document, sentences
 
@@ -174,7 +174,7 @@ def stance_measures(
         record = oriented(_read(abstracts[row["key"]], row["sentence"]), texts[row["question"]])
         if record.stance != "not stated":
             counts["stated"] += 1
-            expected = "depends" if row["stance"] == "mixed" else row["stance"]
+            expected: Stance = "depends" if row["stance"] == "mixed" else row["stance"]
             counts["as written"] += record.stance == expected
             other = _overlap(record.subject, row["compared_with"]) > _overlap(record.subject, row["subject"])
             counts["right"] += record.stance == (TURNED.get(expected, expected) if other else expected)

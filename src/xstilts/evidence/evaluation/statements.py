@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-from xstilts.evidence.claims.bearing import similarity_of
+from xstilts.evidence.claims.bearing import Similarity, similarity_of
 from xstilts.evidence.evaluation.findings import Abstract, evaluate_findings
 from xstilts.evidence.evaluation.golden import GoldenSet
 from xstilts.evidence.evaluation.part import ALL, Inputs, Measure, PartResult
@@ -59,10 +60,10 @@ def measure(golden: GoldenSet, inputs: Inputs) -> PartResult:
         for question in golden.questions
         for key, grade in question.grades.items()
     ]
-    methods = {"words": None}
+    methods: dict[str, Similarity | None] = {"words": None}
     if inputs.encoder:
         methods["words and meaning"] = similarity_of(inputs.encoder.passages)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for method, similarity in methods.items():
         figures = evaluate_findings(questions, works, golden.statements, golden.pairs, abstracts, similarity)
         known = {name: math.nan if figures[name] is None else float(figures[name] or 0) for name in MEASURES}
@@ -75,7 +76,7 @@ def measure(golden: GoldenSet, inputs: Inputs) -> PartResult:
     return PartResult(NAME, measures, tuple(rows), overall, tuple(_notes(golden, rows)))
 
 
-def _notes(golden: GoldenSet, rows: list[dict[str, float | str]]) -> Iterator[str]:
+def _notes(golden: GoldenSet, rows: list[dict[str, Any]]) -> Iterator[str]:
     yield f"{len(golden.statements)} judged sentences and {len(golden.pairs)} judged pairs, over all questions at once."
     for row in rows:
         for name, (_, wanted) in MEASURES.items():

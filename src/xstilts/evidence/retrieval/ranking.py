@@ -16,10 +16,10 @@ sentence. Rankings by the question's phrases, or pairs of them, were measured an
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from xstilts.evidence.retrieval.sentence_encoder import SentenceEncoder
 from xstilts.evidence.retrieval.work_index import Record, WorkIndex, best_rows, text_of
 from xstilts.evidence.text.documents import Document, sentences
 
+T = TypeVar("T")
 LIMIT = 2000  # works of a ranking
 CANDIDATES = 300  # works whose title and abstract are embedded, unless all are
 RERANKED = 200  # works whose sentences are embedded
@@ -133,10 +134,11 @@ class Ranker:
         scope = "all works" if self.embed_all else f"the {CANDIDATES} works that share most words with the question"
         return f"words, and meaning by {self.encoder.encoder.name} in {scope}"
 
-    def _once(self, name: str, compute: Any) -> Any:
+    def _once(self, name: str, compute: Callable[[], T]) -> T:
         if name not in self._kept:
             self._kept[name] = compute()
-        return self._kept[name]
+        kept: T = self._kept[name]
+        return kept
 
     def _lexical(self) -> list[list[int]]:
         """Return the rankings by words."""
@@ -189,7 +191,7 @@ class Ranker:
         return self._once("feedback", lambda: self.index.scores(self._feedback_query()))
 
     def _feedback_query(self) -> dict[str, float]:
-        question, characteristic = _counted(self.question), Counter[str]()
+        question, characteristic = _counted(self.question), defaultdict[str, float](float)
         for row in self._first_fused()[:FEEDBACK_WORKS]:
             stems = content_stems(text_of(self.index.record(row)))
             for stem, times in Counter(stems).items():
