@@ -60,6 +60,7 @@ def test_the_most_at_a_time_is_what_a_build_takes(
     assert disk.of_stages(missing(tuple(stages), machine), machine, stages).sentence() == ""
 
 
+@pytest.mark.slow
 def test_a_forecast_has_the_weights_of_all_models(tmp_path: Path) -> None:
     grid = Grid(
         Encoder.of("sandbox"),

@@ -68,6 +68,7 @@ def test_every_output_of_the_sandbox_has_its_mark(tmp_path: Path) -> None:
         assert "no evidence" in text, name
 
 
+@pytest.mark.slow
 def test_no_output_on_real_languages_has_it(tmp_path: Path) -> None:
     for name, text in outputs(tmp_path, "xnli", REAL).items():
         assert not MARK.search(text), name

@@ -76,7 +76,7 @@ def steady(families: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return get
 
 
-@pytest.mark.parametrize("how", ["whole", "sharded"])
+@pytest.mark.parametrize("how", ["sharded", pytest.param("whole", marks=pytest.mark.slow)])
 def test_two_processes_end_where_one_does(how: str, steady: Any, tmp_path: Path) -> None:
     """With a selection, which all must take alike, and checkpoints after every step, which change nothing."""
     model = trained(steady("xlm-roberta"), replace(RECIPE, selection=Selection(every_steps=2, examples=6)))
