@@ -109,11 +109,12 @@ IMPROVED_METHOD = re.compile(  # "our approach improves traditional fine-tuning"
 )
 ASKED = 2 / 3  # share of a phrase of the question that a side must have for the question to ask for it
 TRANSITIVE = re.compile(r"(?:improv|enhanc|boost|degrad|hurt|harm|worsen)(?:e|es|ed|s|ing)?\b", re.IGNORECASE)
+REPEATS = re.compile(r"\b(?:seeds?|runs?|trials|folds|restarts)$", re.IGNORECASE)  # "over five seeds" compares nothing
 MAX_OBJECT = 6  # words of an object that is taken for the outcome
 MAX_REPORT = 160  # characters: a longer beginning is no report of a result
 MAX_SUBJECT = 16  # words; a longer stretch before the verb is no noun phrase
 MODEL_NAME = re.compile(
-    r"\b(?:m|x|s)?(?:[A-Z][\w-]*\d[\w.-]*|[A-Z][a-z]*[A-Z][\w-]*|(?:m|x)(?:BERT|T5|GPT|BART|LUKE)\w*|BERT"
+    r"\b(?!F1\b)(?:m|x|s)?(?:[A-Z][\w-]*\d[\w.-]*|[A-Z][a-z]*[A-Z][\w-]*|(?:m|x)(?:BERT|T5|GPT|BART|LUKE)\w*|BERT"
     r"|BLOOM|LLaMA|Llama(?: \d[\d.]*)?|GPT-\d\S*|[A-Z]{2,}-[A-Z]\w*|LLMs?)\b"
 )
 LANGUAGES_COUNTED = re.compile(
@@ -357,12 +358,12 @@ def _comparator(clause: str, cue: re.Match[str]) -> str:
         start = over.start("rival")
     if start < 0:
         return NOT_STATED
-    rest = re.split(r"[;(]|,(?! including| such as)", clause[start:].strip())[0]
+    rest = re.split(r"[;(]|[.] |,(?! including| such as)", clause[start:].strip())[0]
     end = _pattern("comparator.ends").search(rest, 1)
     words = (rest[: end.start()] if end else rest).strip()
     while TRIM.match(words):
         words = TRIM.sub("", words)
-    return words if roots(words) else NOT_STATED
+    return words if roots(words) and not REPEATS.search(words) else NOT_STATED
 
 
 def _outcome(clause: str, cue: re.Match[str]) -> str:
