@@ -38,11 +38,11 @@ from xstilts.runtime.signals import Interrupted
 from xstilts.store.build import build, is_built
 from xstilts.store.live_view import history_of
 from xstilts.store.manifest import read as read_record
-from xstilts.store.stage import Stage, folder_of
+from xstilts.store.stage import BuildContext, Stage, folder_of
 from xstilts.training.batch_schedule import Part
 from xstilts.training.recipe import Recipe, Selection
 from xstilts.training.train import HISTORY, State, _add_task_losses, train
-from xstilts.training.training_set import TrainingSet
+from xstilts.training.training_set import TrainingSet, encode_training_set
 
 FAST = Recipe(learning_rate=1e-2, batch_size=8, steps=40, max_length=24)
 
@@ -336,6 +336,17 @@ def test_without_development_data_chance_is_told_from_learning_on_what_was_seen(
     assert (
         "seen" not in read_record(build(train(encoder, (lesson("classification"),), FAST, seed=1), machine))["record"]
     )
+
+
+def test_what_was_seen_has_the_language_of_its_text_as_training_inputs_have(encoder: Encoder, machine: Runtime) -> None:
+    given = replace(lesson("classification"), dev=None)
+    build(given.train[0], machine)
+    tokenizer, context = Tokenizer.of(load_tokenizer(encoder.location)), BuildContext(machine.store, machine)
+    both = replace(given, train=given.train * 2)
+    encoded = encode_training_set(both, context, tokenizer, replace(FAST, dev_examples=6), languages=True)
+    assert [part.example for part in encoded.seen_inputs] == list(range(6))
+    assert len({example.id for example in encoded.seen}) == 6
+    assert all(part.languages for part in (*encoded.inputs, *encoded.seen_inputs))
 
 
 def test_what_is_frozen_does_not_move(encoder: Encoder, machine: Runtime) -> None:

@@ -188,27 +188,26 @@ def encode_training_set(
         dev = _examples(training_set.dev, training_set.format, context)[:dev_examples]
         dev_codes = [_language(training_set.dev)] * len(dev)
     encoded = EncodedTrainingSet(training_set, task, labels, [], [], dev)
+
+    def model_inputs(some: list[Example], languages_of: list[str], cut: Counter[str]) -> list[ModelInput]:
+        inputs = task.encode(some, tokenizer, recipe.max_length, labels, cut, recipe.query_length)
+        return in_languages(inputs, some, languages_of) if languages else inputs
+
+    seen_codes: list[str] = []
     for number, language_examples in enumerate(by_language):
         drawn = _drawn(language_examples, training_set.most_examples(recipe))
-        inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut, recipe.query_length)
-        if languages:
-            inputs = in_languages(inputs, drawn, [codes[number]] * len(drawn))
+        inputs = model_inputs(drawn, [codes[number]] * len(drawn), encoded.cut)
         encoded.inputs += inputs
         encoded.languages += [number] * len(inputs)
         if not (dev or task.language_model or task.headless):
-            # Translations of one example have its id.
             first = drawn[: math.ceil(recipe.dev_examples / len(by_language))]
-            seen = [replace(example, id=f"{number}/{example.id}") for example in first]
-            inputs = task.encode(seen, tokenizer, recipe.max_length, encoded.labels, Counter(), recipe.query_length)
-            encoded.seen_inputs += [
-                replace(model_input, example=model_input.example + len(encoded.seen)) for model_input in inputs
-            ]
-            encoded.seen += seen
+            # Translations of one example have its id.
+            encoded.seen += [replace(example, id=f"{number}/{example.id}") for example in first]
+            seen_codes += [codes[number]] * len(first)
     if not encoded.inputs:
         raise InputError(f"nothing to learn: the training data of '{training_set.task}' is empty")
-    encoded.dev_inputs = task.encode(dev, tokenizer, recipe.max_length, encoded.labels, Counter(), recipe.query_length)
-    if languages:
-        encoded.dev_inputs = in_languages(encoded.dev_inputs, dev, dev_codes)
+    encoded.dev_inputs = model_inputs(dev, dev_codes, Counter())
+    encoded.seen_inputs = model_inputs(encoded.seen, seen_codes, Counter())
     return encoded
 
 

@@ -22,7 +22,7 @@ from functools import cache
 from typing import Literal, get_args
 
 from xstilts.evidence.claims.bearing import roots
-from xstilts.evidence.claims.finding_record import NOT_STATED, OPPOSED, TURNED, FindingRecord, Setting
+from xstilts.evidence.claims.finding_record import NOT_STATED, OPPOSED, TURNED, FindingRecord, Setting, exchanged
 from xstilts.evidence.text.stemming import load_table
 
 RelationKind = Literal["same finding", "real conflict", "not comparable", "unrelated"]
@@ -66,7 +66,7 @@ def relate(one: FindingRecord, other: FindingRecord) -> Relation:
         The relation; the order of the two does not matter.
     """
     if _is_exchanged(one, other):
-        other = _exchanged(other)
+        other = exchanged(other)
     subjects, outcomes = _matches(one.subject, other.subject), _same_outcome(one.outcome, other.outcome)
     if not subjects:
         either = NOT_STATED in (one.subject, other.subject)
@@ -147,18 +147,6 @@ def _is_exchanged(one: FindingRecord, other: FindingRecord) -> bool:
         and _matches(one.subject, other.compared_with)
         and _matches(one.compared_with, other.subject)
         and not _matches(one.subject, other.subject)
-    )
-
-
-def _exchanged(record: FindingRecord) -> FindingRecord:
-    return FindingRecord(
-        record.compared_with,
-        record.subject,
-        record.outcome,
-        TURNED[record.stance],
-        record.setting,
-        record.around,
-        record.cue,
     )
 
 

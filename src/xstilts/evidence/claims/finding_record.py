@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal, get_args
 
@@ -211,6 +211,16 @@ def read_finding(text: str, context: Sequence[str] = ()) -> FindingRecord:
     )
 
 
+def exchanged(record: FindingRecord) -> FindingRecord:
+    """Return the same finding from the other side: subject and comparison exchanged, the stance turned.
+
+    Args:
+        record: A record with a stance of `TURNED`.
+    """
+    turned = TURNED[record.stance]
+    return replace(record, subject=record.compared_with, compared_with=record.subject, stance=turned)
+
+
 def oriented(record: FindingRecord, question: str) -> FindingRecord:
     """Return a record as a question asks for it: if it varies what the finding compares with, the sides are exchanged.
 
@@ -230,15 +240,7 @@ def oriented(record: FindingRecord, question: str) -> FindingRecord:
     share, rival_share = (len(side & every) / max(1, len(side)) for side in (own, other))
     if rival < ASKED or score > rival or (score == rival and rival_share <= share) or own >= other:
         return record
-    return FindingRecord(
-        record.compared_with,
-        record.subject,
-        record.outcome,
-        TURNED[record.stance],
-        record.setting,
-        record.around,
-        record.cue,
-    )
+    return exchanged(record)
 
 
 def read_setting(text: str) -> Setting:
