@@ -260,7 +260,7 @@ def test_the_task_of_the_tutorial_reads_the_real_file(desk: Path, shared: Path) 
 
 def options_of(verb: str) -> set[str]:
     command = typer.main.get_command(cli.app)
-    for word in [verb] if verb == cli.PLAN_STUDY else verb.split():
+    for word in [verb] if verb in command.commands else verb.split():  # type: ignore[attr-defined]
         command = command.commands[word]  # type: ignore[attr-defined]
     return {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
 
@@ -345,6 +345,13 @@ def test_options_on_a_page_are_options_of_the_command(page: Path) -> None:
 def test_every_option_is_explained(verb: str, page: str) -> None:
     text = text_of(page)
     assert [option for option in sorted(options_of(verb) - SHARED - CLUSTER) if f"`{option}`" not in text] == []
+
+
+def test_options_of_a_verifier_s_training_are_explained_unless_they_are_those_of_a_run() -> None:
+    text = text_of("docs/literature/verifier.md")
+    own = options_of("evidence train-verifier") - options_of("run")
+    assert own
+    assert [option for option in sorted(own) if f"`{option}`" not in text] == []
 
 
 def test_options_of_clusters_are_explained_on_a_page_that_each_verb_s_names() -> None:

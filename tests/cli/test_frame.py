@@ -274,6 +274,13 @@ REPLACED: dict[str, tuple[str, dict[str, object]]] = {
         "--golden x --corpus y",
         {"evidence.evaluation.evaluate.evaluate": {"parts": {}}, "evidence.evaluation.evaluate.show": None},
     ),
+    "evidence train-verifier": (
+        "--encoder sandbox --out x",
+        {
+            "evidence.verifier.train.train": SimpleNamespace(calibrated=False, refusals=()),
+            "evidence.verifier.scifact_report.verdict": "decides nothing",
+        },
+    ),
     "scifact": (
         "",
         {"evidence.verifier.scifact_report." + name: {"cards": []} for name in ("measure", "show", "to_json")},

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from xstilts.cli.app import VerbWithoutRecord, app
-from xstilts.cli.options import DataFolder, Device, Store, Threads
+from xstilts.cli.options import (
+    DataFolder,
+    Device,
+    EncoderOptions,
+    RecipeOptions,
+    RuntimeOptions,
+    Store,
+    Threads,
+    grouped,
+)
 
 
 @app.command(
@@ -161,6 +170,9 @@ def scifact(
         Path | None, typer.Option(help="Folder of an NLI checkpoint (entailment, neutral, contradiction).")
     ] = None,
     data: DataFolder = None,
+    golden: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Golden set whose pairs of findings are judged too.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write evidence.md and evidence.json to this folder.")] = None,
     device: Device = "auto",
     threads: Threads = 0,
@@ -174,6 +186,38 @@ def scifact(
     from xstilts.runtime.machine import Runtime
 
     with progress.shown():
-        report = scifact_report.measure(verifier, Runtime(data=data, device=device, threads=threads))
+        report = scifact_report.measure(verifier, Runtime(data=data, device=device, threads=threads), golden)
     scifact_report.show(report, out)
     result(scifact_report.to_json(report))
+
+
+@app.command(
+    "evidence train-verifier",
+    cls=VerbWithoutRecord,
+    rich_help_panel="Literature",
+    examples=("xstilts evidence train-verifier --encoder FacebookAI/xlm-roberta-large --data DATA --out verifier",),
+)
+@grouped
+def train_verifier(
+    encoder: EncoderOptions,
+    out: Annotated[Path, typer.Option(help="Folder for the verifier and its card.")],
+    recipe: RecipeOptions,
+    runtime: RuntimeOptions,
+    intermediate: Annotated[
+        str, typer.Option(help="Task of natural language inference to train on first; '' for none.")
+    ] = "nli_small",
+    seed: Annotated[int, typer.Option(help="Seed of all trainings.")] = 1,
+) -> None:
+    """Train a verifier on NLI data and then on SciFact, whole and without each fold; write it with its card."""
+    from xstilts.runtime import extras, progress
+
+    extras.require("evidence", "a verifier")
+    from xstilts.evidence.verifier import scifact_report
+    from xstilts.evidence.verifier.train import VerifierTraining, train
+    from xstilts.runtime.console import console, result
+
+    training = VerifierTraining(encoder.pinned(), intermediate, recipe.recipes(), seed)
+    with progress.shown():
+        card = train(training, out, runtime.runtime())
+    console().print(f"{scifact_report.verdict(card)}; written to {out}", highlight=False)
+    result({"verifier": out, "calibrated": card.calibrated, "refusals": card.refusals})

@@ -119,7 +119,7 @@ def test_the_card_of_another_model_is_refused(knowing: ModelCard, tmp_path: Path
 
 @pytest.mark.parametrize(
     "change",
-    [{"format": 2}, {"threshold": 0.5}, {"train": {}}, {"extra": 1}, {"chance": None}, {"scaling": {"scale": 1}}],
+    [{"format": 1}, {"threshold": 0.5}, {"train": {}}, {"extra": 1}, {"chance": None}, {"scaling": {"scale": 1}}],
 )
 def test_a_damaged_card_is_refused(knowing: ModelCard, tmp_path: Path, change: dict) -> None:  # type: ignore[type-arg]
     path = cards.write(knowing, tmp_path)

@@ -1,7 +1,8 @@
-"""Interface of verifiers, which judge claims by sentences, and two baselines that a model must beat.
+"""Interface of verifiers, which judge claims by sentences, and three baselines that a model must beat.
 
-`Majority` ignores its input. `WordOverlap` takes shared words for support, as claims come to be confirmed that their
-source denies; it is measured beside every model to put the model's figures into perspective.
+`Majority` ignores its input. `ClaimOnly` reads the claim and never the sentence: what it gets right shows how far the
+claims give away their labels. `WordOverlap` takes shared words for support, as claims come to be confirmed that their
+source denies. They are measured beside every model to put the model's figures into perspective.
 
 >>> WordOverlap().predict_logits([("Batches help.", "Batches do not help.")])[0].tolist()
 [1.0, 0.0, 0.0]
@@ -9,14 +10,16 @@ source denies; it is measured beside every model to put the model's figures into
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
+from xstilts.evidence.text.hedges import content_stems
 from xstilts.evidence.verifier.calibration import Array
-from xstilts.evidence.verifier.scifact import content_overlap
+from xstilts.evidence.verifier.scifact import LABELS, Pair, content_overlap
 
 ClaimSentencePairs = Sequence[tuple[str, str]]  # claims and sentences
 
@@ -62,3 +65,35 @@ class WordOverlap:
     def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
         """Return the share of the claim's content words as the logit of SUPPORT, and 0 for the others."""
         return np.array([[content_overlap(claim, sentence), 0.0, 0.0] for claim, sentence in pairs]).reshape(-1, 3)
+
+
+@dataclass(frozen=True)
+class ClaimOnly:
+    """Predicts by the words of the claim alone, with naive Bayes.
+
+    Attributes:
+        weights: Of each stem the log-probability (3,) under SUPPORT, CONTRADICT and NEUTRAL.
+        name: Name for display.
+        digest: The same.
+    """
+
+    weights: Mapping[str, Array] = field(repr=False)
+    name: str = "claim alone"
+    digest: str = "claim alone"
+
+    @classmethod
+    def fit(cls, pairs: Sequence[Pair]) -> ClaimOnly:
+        """Fit it to labelled pairs, with one added to each count."""
+        counts = [Counter[str]() for _ in LABELS]
+        for pair in pairs:
+            counts[LABELS.index(pair.label)].update(set(content_stems(pair.claim.text)))
+        stems = set().union(*counts)
+        totals = np.array([count.total() + len(stems) for count in counts])
+        return cls({stem: np.log((np.array([count[stem] for count in counts]) + 1) / totals) for stem in stems})
+
+    def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
+        """Return the sum of the weights of the claim's stems; the frequencies of labels are left to calibration."""
+        zero = np.zeros(len(LABELS))
+        return np.array(
+            [sum((self.weights.get(stem, zero) for stem in set(content_stems(claim))), zero) for claim, _ in pairs]
+        ).reshape(-1, len(LABELS))

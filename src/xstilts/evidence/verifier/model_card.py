@@ -4,7 +4,8 @@ A pair of claim and abstract is judged by the one of the three nearest sentences
 Scaling and threshold are chosen on the training claims by cross-validation; the development claims are used once. A
 verifier may decide only if it tells support from contradiction (AUC), a threshold guarantees enough precision, its
 probabilities are calibrated, and the development claims do not contradict this. The decision is derived from the
-figures and never stored.
+figures and never stored. A verifier that was trained on the training claims is measured on them by models that were
+trained without a fold of them each.
 
     card = measure(verifier, scifact.read(folder))
     card.refusals            # why it may not decide; empty if it may
@@ -30,7 +31,7 @@ from xstilts.evidence.verifier.scifact import LABELS, Claim, Pair, Prediction, S
 from xstilts.store import manifest
 
 FILE = "card.json"
-FORMAT = 1
+FORMAT = 2
 AUC, PRECISION, ECE = 0.75, calibration.PRECISION, 0.1
 FOLDS, SHUFFLES, RETRIEVED = 5, 20, (1, 3)
 COVERAGES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -83,6 +84,8 @@ class ModelCard:
         dev: Scores on the development claims.
         chance: Lowest and highest AUC with shuffled training labels, and for how many shuffles a threshold was found.
         f1: SciFact's scores on the development claims, by origin of the abstracts.
+        held_out_models: Number of models, each trained without a fold of the training claims, that predicted these; 0
+            for a verifier that no training claim has trained.
     """
 
     verifier: str
@@ -94,6 +97,7 @@ class ModelCard:
     dev: VerifierScores
     chance: tuple[float, float, int]
     f1: Mapping[str, Mapping[str, float]]
+    held_out_models: int = 0
 
     @property
     def refusals(self) -> tuple[str, ...]:
@@ -135,9 +139,8 @@ class Predictions:
 
     @property
     def folds(self) -> LabelArray:
-        """Fold of each pair; all pairs of a claim are in one fold."""
-        numbers = {claim: number for number, claim in enumerate(dict.fromkeys(pair.claim.id for pair in self.pairs))}
-        return np.array([numbers[pair.claim.id] % FOLDS for pair in self.pairs])
+        """Fold of each pair."""
+        return folds_of(self.pairs)
 
     def first(self, limit: int) -> Predictions:
         """Return the predictions for the first `limit` pairs of each claim."""
@@ -153,6 +156,16 @@ class Predictions:
         )
 
 
+def folds_of(pairs: Sequence[Pair]) -> LabelArray:
+    """Return the fold of each pair, 0 to `FOLDS` - 1 (pairs,); all pairs of a claim are in one fold."""
+    return np.array([pair.claim.id % FOLDS for pair in pairs], dtype=int)
+
+
+def without_fold(pairs: Sequence[Pair], fold: int) -> tuple[Pair, ...]:
+    """Return the pairs outside a fold."""
+    return tuple(pair for pair, number in zip(pairs, folds_of(pairs), strict=True) if number != fold)
+
+
 def predict(verifier: Verifier, pairs: Sequence[Pair]) -> Predictions:
     """Predict all near sentences of all pairs in one call.
 
@@ -164,6 +177,8 @@ def predict(verifier: Verifier, pairs: Sequence[Pair]) -> Predictions:
         Logits of each sentence, and of each pair those of its least neutral sentence.
     """
     nonempty = tuple(pair for pair in pairs if pair.near)
+    if not nonempty:
+        return Predictions((), np.zeros((0, 3)), ())
     inputs = [(pair.claim.text, pair.abstract.sentences[index]) for pair in nonempty for index in pair.near]
     ends = np.cumsum([len(pair.near) for pair in nonempty])
     by_pair = tuple(np.split(np.asarray(verifier.predict_logits(inputs), dtype=np.float64), ends[:-1]))
@@ -171,17 +186,48 @@ def predict(verifier: Verifier, pairs: Sequence[Pair]) -> Predictions:
     return Predictions(nonempty, np.array(logits).reshape(-1, 3), by_pair)
 
 
-def measure(verifier: Verifier, data: SciFact) -> ModelCard:
+def predict_by_fold(verifiers: Sequence[Verifier], pairs: Sequence[Pair]) -> Predictions:
+    """Predict each pair by the verifier that was trained without its fold.
+
+    Args:
+        verifiers: Verifiers, the first trained without fold 0 and so on.
+        pairs: Pairs.
+
+    Returns:
+        Predictions as of `predict`, in the order of the pairs.
+    """
+    folds = folds_of(pairs)
+    parts = [
+        predict(verifier, [pair for pair, number in zip(pairs, folds, strict=True) if number == fold])
+        for fold, verifier in enumerate(verifiers)
+    ]
+    rows = {
+        pair.key: (pair, logits, by_sentence)
+        for part in parts
+        for pair, logits, by_sentence in zip(part.pairs, part.logits, part.each, strict=True)
+    }
+    ordered = [rows[pair.key] for pair in pairs if pair.key in rows]
+    return Predictions(
+        tuple(pair for pair, _, _ in ordered),
+        np.array([logits for _, logits, _ in ordered]).reshape(-1, 3),
+        tuple(by_sentence for _, _, by_sentence in ordered),
+    )
+
+
+def measure(verifier: Verifier, data: SciFact, by_fold: Sequence[Verifier] = ()) -> ModelCard:
     """Measure a verifier on SciFact.
 
     Args:
         verifier: The verifier.
         data: SciFact's training and development claims.
+        by_fold: Where training claims have trained the verifier: the same trained without fold 0, without fold 1 and so
+            on.
 
     Returns:
         Its model card.
     """
-    train = predict(verifier, scifact.pairs(data, data.train))
+    train_pairs = scifact.pairs(data, data.train)
+    train = predict_by_fold(by_fold, train_pairs) if by_fold else predict(verifier, train_pairs)
     dev = predict(verifier, scifact.pairs(data, data.dev))
     held_out = calibration.cross_validated(train.logits, train.labels, train.folds)
     limit = calibration.threshold(*likelier_verdicts(held_out, train.labels))
@@ -198,6 +244,7 @@ def measure(verifier: Verifier, data: SciFact) -> ModelCard:
         score(dev.logits, scaling.probabilities(dev.logits), dev.labels, limit),
         shuffled_label_control(train),
         {source: f1(predictions, scaling, data.dev) for source, predictions in {"cited": dev, **by_origin}.items()},
+        len(by_fold),
     )
 
 

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.evidence.verifier import calibration, model_card, scifact
-from xstilts.evidence.verifier.baselines import Majority, Verifier, WordOverlap
-from xstilts.evidence.verifier.model_card import COVERAGES, PRECISION, SHUFFLES, ModelCard, VerifierScores
+from xstilts.evidence.evaluation import golden as golden_sets
+from xstilts.evidence.verifier import calibration, finding_pairs, model_card, scifact
+from xstilts.evidence.verifier.baselines import ClaimOnly, Majority, Verifier, WordOverlap
+from xstilts.evidence.verifier.finding_pairs import FindingPairScores
+from xstilts.evidence.verifier.model_card import COVERAGES, FOLDS, PRECISION, SHUFFLES, ModelCard, VerifierScores
 from xstilts.evidence.verifier.scifact import LABELS, SENTENCES_READ, SciFact
 from xstilts.experiments.score_table import drawn, marked
 from xstilts.runtime import extras
@@ -29,8 +31,9 @@ ABOUT = f"""# Verifiers on SciFact
 
 Written by `xstilts scifact --out`; see [calibrated verifiers](../literature/verifier.md). Claims and abstracts are
 those of Wadden et al. 2020. A verifier reads the {SENTENCES_READ} sentences of an abstract that share most words with
-the claim. Scaling and threshold are fitted on the training claims; the development claims are used once. "Majority"
-ignores its input; "shared words" takes word overlap for support.
+the claim. Scaling and threshold are fitted on the training claims; the development claims are used once. A verifier
+that training claims have trained is measured on them fold by fold, by models that have not seen the fold. "Majority"
+ignores its input; "claim alone" never sees the sentence; "shared words" takes word overlap for support.
 """
 Rows = list[tuple[str, list[str]]]
 
@@ -56,49 +59,64 @@ class DataSummary:
 
 @dataclass(frozen=True)
 class SciFactReport:
-    """Figures of the data, and a model card per verifier."""
+    """Figures of the data, a model card per verifier, and its scores on pairs of findings where there are some."""
 
     context: DataSummary
     cards: tuple[ModelCard, ...]
+    findings: tuple[FindingPairScores, ...] = ()
 
 
-def measure(source: Path | None, machine: Runtime) -> SciFactReport:
-    """Measure the two baselines and, if given, a checkpoint, whose card is written into its folder.
+def measure(source: Path | None, machine: Runtime, golden: Path | None = None) -> SciFactReport:
+    """Measure the baselines and, if given, a checkpoint, whose card is written into its folder.
+
+    A checkpoint with the card of its training keeps it: it has seen the training claims, so that only models without a
+    fold of them can be measured there.
 
     Args:
         source: Folder of an NLI checkpoint, or None.
         machine: Data folder, device and threads.
+        golden: Folder of a golden set, whose pairs of findings are judged too; None for none.
 
     Returns:
         The report, with a card for each verifier.
 
     Raises:
-        InputError: SciFact is missing or damaged, or the checkpoint has other labels.
+        InputError: SciFact or the golden set is missing or damaged, or the checkpoint has other labels.
     """
     extras.require("evidence", "the measurement on SciFact")
     data = scifact.read((machine.data or Path()) / scifact.FOLDER)
-    rivals: list[Verifier] = [Majority(), WordOverlap()]
-    if source is None:
-        return measure_all(data, rivals)
-    from xstilts.evidence.verifier import nli
+    pairs = golden_sets.read(golden).pairs if golden else ()
+    measured = baselines(data)
+    if source is not None:
+        from xstilts.evidence.verifier import nli
 
-    model = nli.load(source, machine)
-    measured = measure_all(data, [*rivals, model])
-    model_card.write(measured.cards[-1], model.folder)
-    return measured
+        model = nli.load(source, machine)
+        card = model_card.read(model.folder, model.digest)
+        if card is None or not card.held_out_models:
+            card = model_card.measure(model, data)
+            model_card.write(card, model.folder)
+        measured.append((model, card))
+    findings = [finding_pairs.measure(verifier, card, pairs) for verifier, card in measured] if pairs else []
+    return SciFactReport(summarise_data(data), tuple(card for _, card in measured), tuple(findings))
 
 
-def measure_all(data: SciFact, verifiers: Sequence[Verifier]) -> SciFactReport:
-    """Measure verifiers on SciFact, and summarise the data.
+def baselines(data: SciFact) -> list[tuple[Verifier, ModelCard]]:
+    """Measure the baselines on SciFact.
 
     Args:
         data: The data set.
-        verifiers: The verifiers.
 
     Returns:
-        The report, with a card for each verifier.
+        Each baseline with its card.
     """
-    return SciFactReport(summarise_data(data), tuple(model_card.measure(verifier, data) for verifier in verifiers))
+    pairs = scifact.pairs(data, data.train)
+    claim_only = ClaimOnly.fit(pairs)
+    by_fold = [ClaimOnly.fit(model_card.without_fold(pairs, fold)) for fold in range(FOLDS)]
+    return [
+        (Majority(), model_card.measure(Majority(), data)),
+        (claim_only, model_card.measure(claim_only, data, by_fold)),
+        (WordOverlap(), model_card.measure(WordOverlap(), data)),
+    ]
 
 
 def summarise_data(data: SciFact) -> DataSummary:
@@ -182,14 +200,32 @@ def tables(report: SciFactReport) -> Iterator[tuple[str, list[str], Rows]]:
     """Yield title, columns and rows of each table: data, model cards, SciFact's scores."""
     yield "Without a verifier, on dev", ["measure", "value"], [*_context(report.context)]
     yield "Verifiers", ["measure", *(card.verifier for card in report.cards)], [*_cards(report.cards)]
-    scores = [*report.cards[0].f1["cited"]] if report.cards else []
+    names = [*report.cards[0].f1["cited"]] if report.cards else []
     rows = [
-        (f"{card.verifier}, {source}", [_figure(figures[name]) for name in scores])
+        (f"{card.verifier}, {source}", [_figure(figures[name]) for name in names])
         for source in (report.cards[0].f1 if report.cards else ())
         for card in report.cards
         for figures in [card.f1[source]]
     ]
-    yield "F1 on dev, by origin of the abstracts", ["verifier, abstracts", *scores], rows
+    yield "F1 on dev, by origin of the abstracts", ["verifier, abstracts", *names], rows
+    if report.findings:
+        relations = report.findings[0].pairs
+        columns = [f"{name} ({count}): supported, contradicted" for name, count in relations.items()]
+        yield (
+            "Pairs of findings of the golden set, by verdicts above the threshold",
+            ["verifier", "AUC, same finding against real conflict", *columns, "right"],
+            [
+                (
+                    scores.verifier,
+                    [
+                        _figure(scores.auc),
+                        *(", ".join(map(str, scores.verdicts[name])) for name in relations),
+                        f"{scores.right} of {scores.decided}",
+                    ],
+                )
+                for scores in report.findings
+            ],
+        )
 
 
 def _context(context: DataSummary) -> Iterator[tuple[str, list[str]]]:
@@ -235,7 +271,8 @@ def _figure(value: float) -> str:
 def to_json(report: SciFactReport) -> Any:
     """Return a report as JSON, with what is derived from it; NaN is null."""
     cards = [{**asdict(card), "calibrated": card.calibrated, "refusals": card.refusals} for card in report.cards]
-    return _finite({"context": asdict(report.context), "coverages": COVERAGES, "cards": cards})
+    findings = [{**asdict(scores), "decided": scores.decided, "right": scores.right} for scores in report.findings]
+    return _finite({"context": asdict(report.context), "coverages": COVERAGES, "cards": cards, "findings": findings})
 
 
 def _finite(value: Any) -> Any:
