@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
 from small_corpus import DENIED, QUESTION, SAID, told
 
-from xstilts.evidence.report import review
+from xstilts.evidence.report import bundle, review
 from xstilts.evidence.report.reviewers import Check, check_each
 from xstilts.evidence.report.to_json import synthesis_to_json
 
@@ -41,6 +42,19 @@ def test_a_report_of_nothing_is_no_good_report(texts: tuple[str, ...]) -> None:
     scores = {one["reviewer"]: one["score"] for one in found["reviews"]}
     assert scores["evidence"] is None
     assert None not in (found["low"], found["median"], found["high"])
+
+
+@pytest.mark.parametrize("texts", [(), ("Cats sleep.",), (SAID, DENIED)])
+def test_every_view_shows_reviews_of_what_there_is(texts: tuple[str, ...]) -> None:
+    pypdf = pytest.importorskip("pypdf")
+    pytest.importorskip("typst")
+    synthesis = told(QUESTION, *texts)
+    report = synthesis_to_json(synthesis)
+    report |= {"reviews": review.review_panel(report, synthesis.corpus)}
+    views = bundle.render_views(report, synthesis.corpus)
+    printed = "".join(sheet.extract_text() for sheet in pypdf.PdfReader(io.BytesIO(views[bundle.PDF])).pages)
+    assert ("not applicable" in printed) == (None in [one["score"] for one in report["reviews"]["reviews"]])
+    assert ("not applicable" in views[bundle.MARKDOWN].decode()) >= ("not applicable" in printed)
 
 
 def test_what_holds_by_construction_answers_nothing() -> None:

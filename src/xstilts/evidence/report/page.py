@@ -243,22 +243,27 @@ def _reviews(report: Json) -> Section:
     if not panel:
         return Section("reviews", "Reviews", ())
     rows = tuple(_check(review["reviewer"], check) for review in panel["reviews"] for check in review["checks"])
-    scores = tuple((Cell(review["reviewer"]), _score(review["score"])) for review in panel["reviews"])
-    scores += (
-        (Cell("median"), _score(panel["median"])),
-        (Cell("final score, after the gates"), tables.number(panel["score"], 1)),
-    )
     return Section(
         "reviews",
         "Reviews",
         (
-            TableView("scores", "Scores out of 10", ("reviewer", "score"), scores, panel["said"], quiet=True),
+            review_scores(panel),
             TableView("checks", "Every check", ("reviewer", "check", "passed", "note"), rows, folded=True),
             *_opinion(report),
         ),
         "Each reviewer is an independent checklist with its own code to check the evidence. The score rates how the "
         "report was made, not whether its answer is true.",
     )
+
+
+def review_scores(panel: Json) -> TableView:
+    """Return the table of the reviewers' scores, their median and the final score."""
+    scores = tuple((Cell(review["reviewer"]), _score(review["score"])) for review in panel["reviews"])
+    scores += (
+        (Cell("median"), _score(panel["median"])),
+        (Cell("final score, after the gates"), _score(panel["score"])),
+    )
+    return TableView("scores", "Scores out of 10", ("reviewer", "score"), scores, panel["said"], quiet=True)
 
 
 def _opinion(report: Json) -> Iterator[TableView]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from xstilts.evidence.claims import answer
 from xstilts.evidence.report import citations, fonts
-from xstilts.evidence.report.page import FAITHFUL, STATUS
+from xstilts.evidence.report.page import FAITHFUL, STATUS, review_scores
 
 Json = Mapping[str, Any]
 TEMPLATE = Path(__file__).with_name("paper.typ")
@@ -72,7 +72,7 @@ def _content(report: Json) -> Json:
         ],
         "constructions": report["constructions"],
         "claims": [_claim(report, item) for item in report["claims"]],
-        "reviews": report.get("reviews"),
+        "reviews": _reviews(report),
         "limits": report["limits"],
         "searched": search_summary(report),
         "references": [_reference(work) for work in cited],
@@ -117,6 +117,14 @@ def _study(report: Json) -> Json | None:
         for claim in study["claims"]
     ]
     return {"question": study["question"], "answer": study["answer"], "claims": claims}
+
+
+def _reviews(report: Json) -> Json | None:
+    """Return the lines of the reviews, as on the page; None where there are none."""
+    if not report.get("reviews"):
+        return None
+    scores = review_scores(report["reviews"])
+    return {"scores": [": ".join(cell.text for cell in row) for row in scores.rows], "said": scores.note}
 
 
 def _reference(work: Json) -> Json:
