@@ -19,6 +19,10 @@ from xstilts.cli.options import (
     grouped,
 )
 
+EncoderOption = Annotated[
+    str, typer.Option("--encoder", metavar="FOLDER", help="Sentence encoder, a folder or hub id; default: words alone.")
+]
+
 
 @app.command(
     cls=VerbWithoutRecord,
@@ -43,6 +47,7 @@ def evidence(
     llm: Annotated[
         tuple[str, str] | None, typer.Option(help="Address and name of a language model that proposes evidence.")
     ] = None,
+    encoder: EncoderOption = "",
     verifier: Annotated[
         Path | None, typer.Option(help="Folder of an NLI model; it decides only if its card allows it.")
     ] = None,
@@ -63,14 +68,11 @@ def evidence(
 
     chosen = tuple(filter(None, sources.split(",")))
     options = ReportOptions(out, cache or CACHE, chosen, offline, study, store, bindings, retractions)
-    reports = cli_output.make_and_show(question, options, llm, verifier, demo)
+    reports = cli_output.make_and_show(question, options, cli_output.Models(encoder, verifier, llm), demo)
     documents = [{"folder": folder, **report} for folder, report in reports]
     result(documents if demo else documents[0])
 
 
-EncoderOption = Annotated[
-    str, typer.Option("--encoder", metavar="FOLDER", help="Sentence encoder, a folder or hub id; default: words alone.")
-]
 Dense = Annotated[
     str,
     typer.Option(metavar="WHICH", help="Works whose meaning is compared: candidates (those found by words) or all."),
@@ -207,16 +209,25 @@ def train_verifier(
         str, typer.Option(help="Task of natural language inference to train on first; '' for none.")
     ] = "nli_small",
     seed: Annotated[int, typer.Option(help="Seed of all trainings.")] = 1,
+    sentence_encoder: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER", help="Chooses sentences that the verifier reads by meaning; default: words alone."
+        ),
+    ] = "",
 ) -> None:
     """Train a verifier on NLI data and then on SciFact, whole and without each fold; write it with its card."""
     from xstilts.runtime import extras, progress
 
     extras.require("evidence", "a verifier")
+    from xstilts.evidence.retrieval import source_search
+    from xstilts.evidence.search.response_cache import CACHE
     from xstilts.evidence.verifier import scifact_report
     from xstilts.evidence.verifier.train import VerifierTraining, train
     from xstilts.runtime.console import console, result
 
-    training = VerifierTraining(encoder.pinned(), intermediate, recipe.recipes(), seed)
+    chooses = source_search.sentence_encoder(sentence_encoder, CACHE)
+    training = VerifierTraining(encoder.pinned(), intermediate, recipe.recipes(), seed, chooses)
     with progress.shown():
         card = train(training, out, runtime.runtime())
     console().print(f"{scifact_report.verdict(card)}; written to {out}", highlight=False)

@@ -14,10 +14,10 @@ from typing import Any
 
 from xstilts.errors import InputError
 from xstilts.evidence.claims import llm_client, llm_proposals, study_binding, study_measurements
-from xstilts.evidence.claims.bearing import Vectors, similarity_of
+from xstilts.evidence.claims.bearing import Similarity
 from xstilts.evidence.claims.question import parse_question
 from xstilts.evidence.claims.synthesis import synthesise
-from xstilts.evidence.claims.verdict import NliFunction
+from xstilts.evidence.claims.verdict import NearFunction, NliFunction
 from xstilts.evidence.report import bundle, llm_opinion, review
 from xstilts.evidence.report.to_json import synthesis_to_json
 from xstilts.evidence.retrieval.query_words import content_words
@@ -65,14 +65,16 @@ class ReportServices:
         llm: Address and name of a language model that may propose evidence.
         hosts: Hosts of the sources; by default those of the environment.
         policy: Retries and timeouts.
-        vectors: A sentence encoder that ranks findings by meaning, beside their words.
+        similarity: Cosine similarity of a sentence encoder, which ranks findings by meaning, beside their words.
+        near: Which sentences the NLI model reads for their meaning, beside those that share words.
     """
 
     nli: NliFunction | None = None
     llm: tuple[str, str] | None = None
     hosts: Mapping[str, Host] | None = None
     policy: RetryPolicy | None = None
-    vectors: Vectors | None = None
+    similarity: Similarity | None = None
+    near: NearFunction | None = None
 
 
 NO_SERVICES = ReportServices()
@@ -104,8 +106,8 @@ def make_report(question: str, options: ReportOptions, services: ReportServices 
         corpus = gather(client, search_queries(parsed), topic_groups(parsed), sources, retracted=retracted, words=words)
     _require_an_answer(corpus, sources)
     proposals = llm_proposals.propose(model, parsed, corpus) if model else ()
-    similarity = similarity_of(services.vectors) if services.vectors else None
-    report = synthesis_to_json(synthesise(parsed, corpus, services.nli, proposals, similarity))
+    synthesis = synthesise(parsed, corpus, services.nli, proposals, services.similarity, services.near)
+    report = synthesis_to_json(synthesis)
     extra_files: dict[str, Any] = {bundle.PROPOSALS: [vars(proposal) for proposal in proposals]} if model else {}
     if options.study:
         bindings = study_binding.read(options.bindings) if options.bindings else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from scifacts import Told, put
 
 from xstilts.errors import InputError
-from xstilts.evidence.verifier import finding_pairs, model_card, nli, scifact, scifact_report
+from xstilts.evidence.claims.verdict import Entailment, decide
+from xstilts.evidence.text.documents import Document
+from xstilts.evidence.verifier import candidates, finding_pairs, model_card, nli, scifact, scifact_report
 from xstilts.evidence.verifier.baselines import ClaimOnly
 from xstilts.evidence.verifier.scifact import SciFact
 from xstilts.evidence.verifier.train import VerifierTraining, labelled_sentences, train, training_stages
@@ -90,6 +93,56 @@ def test_a_claim_alone_gives_away_what_its_words_do(data: SciFact) -> None:
     assert not ClaimOnly.fit(pairs).predict_logits([("words never seen", "x")]).any()
 
 
+@dataclass(frozen=True)
+class Letters:
+    """A stand-in for a sentence encoder: texts are near each other that hold the same letters."""
+
+    name: str = "letters"
+    digest: str = "letters"
+
+    @property
+    def encoder(self) -> Letters:
+        return self
+
+    def passages(self, texts: Sequence[str], label: str = "") -> Any:
+        counts = np.array(
+            [[text.lower().count(sign) for sign in string.ascii_lowercase + string.digits] for text in texts]
+        )
+        return counts / np.linalg.norm(counts, axis=1, keepdims=True)
+
+    def query(self, text: str) -> Any:
+        return self.passages([text])[0]
+
+
+def test_sentences_that_are_near_are_read_and_what_other_texts_say_changes_no_choice(data: SciFact) -> None:
+    encoder: Any = Letters()
+    rule = candidates.measure(encoder, data)
+    assert rule.by_both.recall >= max(rule.by_words.recall, candidates.RECALL - 0.1)
+    assert rule.by_words.share <= rule.by_both.share < 1
+    near = candidates.near_function(encoder, rule)
+    said = "compound1000 does not raise pressure1000"
+    alone = near(said, ["Here compound1000 raises pressure1000."])
+    assert near(said, ["We thank Ada.", "Here compound1000 raises pressure1000."]) == [False, *alone] == [False, True]
+    for other in (None, replace(rule, digest="another")):
+        with pytest.raises(InputError, match="make it again"):
+            candidates.near_function(encoder, other)
+
+
+def test_a_sentence_without_shared_words_reaches_the_model_if_it_is_near() -> None:
+    document = Document("doc:made-up", "body", "Bigger minibatches were always worse. We thank Ada.")
+    read: list[str] = []
+
+    def judge(claim: str, sentence: str) -> Entailment:
+        read.append(sentence)
+        return Entailment(0.02, 0.97, 0.01, True, 0.9)
+
+    claim = "Larger batches improve accuracy."
+    assert decide(claim, [document], nli=judge).status == "NOT_ENOUGH_INFO"
+    assert read == []
+    near = decide(claim, [document], nli=judge, near=lambda _, texts: ["minibatches" in text for text in texts])
+    assert (near.status, read) == ("CONTRADICTED", ["Bigger minibatches were always worse."])
+
+
 def test_pairs_of_findings(data: SciFact) -> None:
     thing = "This does raise pressure."
     rows = [
@@ -108,12 +161,13 @@ def test_pairs_of_findings(data: SciFact) -> None:
 def test_a_verifier_is_trained_with_its_card(families: Any, tmp_path: Path, machine: Runtime) -> None:
     data = put(tmp_path / "data", 30).parents[1]
     here = replace(machine, data=data, store=tmp_path / "store")
-    training = VerifierTraining(
-        Encoder.of(families["xlm-roberta"]), "", Recipes("xtreme", (), ("steps=1", "max_length=32"))
-    )
+    letters: Any = Letters()
+    recipes = Recipes("xtreme", (), ("steps=1", "max_length=32"))
+    training = VerifierTraining(Encoder.of(families["xlm-roberta"]), "", recipes, sentence_encoder=letters)
     out = tmp_path / "verifier"
     card = train(training, out, here)
     assert card.held_out_models == model_card.FOLDS
+    assert card.candidates == candidates.measure(letters, scifact.read(data / scifact.FOLDER))
     assert model_card.read(out, nli.load(out, here).digest) == card
     assert len([*here.store.glob("train-scifact*")]) == model_card.FOLDS + 1
     report = scifact_report.measure(out, here)

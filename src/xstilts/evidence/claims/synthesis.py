@@ -33,7 +33,7 @@ from xstilts.evidence.claims.llm_proposals import Proposal, ScreenedProposals, a
 from xstilts.evidence.claims.question import Construction, Question, by_construction
 from xstilts.evidence.claims.sentence_kind import kinds
 from xstilts.evidence.claims.statement import CITES, Coverage, Statement, coverage, statements
-from xstilts.evidence.claims.verdict import Decision, Entailment, NliFunction, decide
+from xstilts.evidence.claims.verdict import Decision, Entailment, NearFunction, NliFunction, decide
 from xstilts.evidence.search.bm25 import SentenceIndex
 from xstilts.evidence.search.corpus import Corpus
 from xstilts.evidence.search.names import share_author
@@ -136,6 +136,7 @@ def synthesise(
     nli: NliFunction | None = None,
     proposed: Sequence[Proposal] = (),
     similarity: Similarity | None = None,
+    near: NearFunction | None = None,
 ) -> Synthesis:
     """Return what a corpus says on a question.
 
@@ -145,6 +146,7 @@ def synthesise(
         nli: An NLI model for corroboration.
         proposed: Proposals of a language model; only verbatim ones count.
         similarity: Cosine similarity of a sentence encoder, for the ranking of findings.
+        near: Which sentences the NLI model reads for their meaning.
 
     Returns:
         The synthesis.
@@ -163,7 +165,8 @@ def synthesise(
     )
     index = SentenceIndex.of(documents)
     judged = tuple(
-        _judge(f"c{number}", item, question, corpus, index, recording_nli) for number, item in enumerate(every, start=1)
+        _judge(f"c{number}", item, question, corpus, index, recording_nli, near)
+        for number, item in enumerate(every, start=1)
     )
     by_statement = {item.statement: item for item in judged}
     findings = tuple(
@@ -293,11 +296,12 @@ def _judge(
     corpus: Corpus,
     index: SentenceIndex,
     nli: NliFunction | None,
+    near: NearFunction | None,
 ) -> JudgedStatement:
     own_work = next(work for work in corpus.works if work.id == statement.work)
     others = [text for work in independent_works(own_work, corpus.included) for text in corpus.documents[work.id]]
     faithful = decide(statement.text, corpus.documents[own_work.id], own_work.id)
-    corroborated = _by_other_data(decide(statement.text, others, nli=nli), others)
+    corroborated = _by_other_data(decide(statement.text, others, nli=nli, near=near), others)
     nearest = _nearest_sentence(statement, index, {text.sha256 for text in others})
     named = {term for role, term in statement.touches if term in question.core}
     directions = outcome_directions(statement.text, question) if named else ()

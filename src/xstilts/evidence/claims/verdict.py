@@ -98,6 +98,7 @@ class Entailment:
 
 
 NliFunction = Callable[[str, str], Entailment]  # claim, sentence
+NearFunction = Callable[[str, Sequence[str]], Sequence[bool]]  # claim, sentences: which are near to it in meaning
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,13 @@ class Decision:
         return bool(self.locators) or self.recomputation is not None
 
 
-def decide(claim: str, documents: Iterable[Document], work: str = "", nli: NliFunction | None = None) -> Decision:
+def decide(
+    claim: str,
+    documents: Iterable[Document],
+    work: str = "",
+    nli: NliFunction | None = None,
+    near: NearFunction | None = None,
+) -> Decision:
     """Return the verdict of a work's texts on a claim.
 
     Args:
@@ -171,6 +178,7 @@ def decide(claim: str, documents: Iterable[Document], work: str = "", nli: NliFu
         documents: Texts; their order changes nothing.
         work: Id of the work to judge by; "" for all works.
         nli: An NLI model, used only where words do not decide; an uncalibrated one decides nothing.
+        near: Which further sentences it reads, beside those that share the claim's words; None: no others.
 
     Returns:
         The decision. A claim that is both stated and denied is NOT_ENOUGH_INFO.
@@ -190,7 +198,7 @@ def decide(claim: str, documents: Iterable[Document], work: str = "", nli: NliFu
     if contradictions:
         return _contradicted(match, contradictions)
     return (
-        _decide_by_nli(claim, own_documents, nli, match)
+        _decide_by_nli(claim, own_documents, nli, near, match)
         if nli
         else Decision("NOT_ENOUGH_INFO", match.why or NOT_STATED, quote=match)
     )
@@ -246,10 +254,13 @@ def _contradicted(match: QuoteMatch, contradictions: Sequence[contradiction.Cont
     )
 
 
-def _decide_by_nli(claim: str, documents: Sequence[Document], nli: NliFunction, match: QuoteMatch) -> Decision:
+def _decide_by_nli(
+    claim: str, documents: Sequence[Document], nli: NliFunction, near: NearFunction | None, match: QuoteMatch
+) -> Decision:
     """Return the verdict of a calibrated model over all candidate sentences; it abstains where these disagree."""
     judged = [
-        SentenceEntailment(locator, text, nli(claim, text)) for locator, text in _candidate_sentences(claim, documents)
+        SentenceEntailment(locator, text, nli(claim, text))
+        for locator, text in _candidate_sentences(claim, documents, near)
     ]
     deciding = [
         item for item in judged if item.entailment.status != "NOT_ENOUGH_INFO" and not _is_ruled_out(claim, item)
@@ -287,10 +298,17 @@ def _why_undecided(judged: Sequence[SentenceEntailment]) -> str:
     return f"{NOT_STATED}, and the NLI model is not certain enough of any other"
 
 
-def _candidate_sentences(claim: str, documents: Sequence[Document]) -> Iterator[tuple[Locator, str]]:
-    """Yield the whole sentences with enough of a claim's content, by place: other texts could change a ranking."""
+def _candidate_sentences(
+    claim: str, documents: Sequence[Document], near: NearFunction | None
+) -> Iterator[tuple[Locator, str]]:
+    """Yield the whole sentences with enough of a claim's content or near to it in meaning, by place.
+
+    Neither depends on other texts, as a ranking would.
+    """
     words = {word for word in content_stems(claim) if word != "#"}
     for document in documents:
-        for line in sentence_lines(document):
-            if words and len(words & line.stems) >= MIN_OVERLAP * len(words):
+        lines = sentence_lines(document)
+        meant = near(claim, [line.text for line in lines]) if near and lines else [False] * len(lines)
+        for line, is_near in zip(lines, meant, strict=True):
+            if is_near or (words and len(words & line.stems) >= MIN_OVERLAP * len(words)):
                 yield document.locator(line.start, line.end), line.text

@@ -17,8 +17,7 @@ from xstilts.evidence.evaluation import golden as golden_sets
 from xstilts.evidence.evaluation import retrieval, statements
 from xstilts.evidence.evaluation.part import ALL, Inputs, Part
 from xstilts.evidence.retrieval.corpus_files import open_corpus
-from xstilts.evidence.retrieval.sentence_encoder import SentenceEncoder
-from xstilts.evidence.retrieval.source_search import INDEXES, VECTORS
+from xstilts.evidence.retrieval.source_search import INDEXES, sentence_encoder
 from xstilts.runtime.console import console, json_value
 from xstilts.runtime.tables import number, table
 
@@ -61,7 +60,7 @@ def evaluate(golden: Path, corpus: Path, settings: Settings) -> dict[str, Any]:
     if unknown:
         raise InputError(f"no part {', '.join(sorted(unknown))} of an evaluation; there are {', '.join(PARTS)}")
     questions = golden_sets.read(golden)
-    encoder = SentenceEncoder.of(settings.encoder, settings.cache / VECTORS) if settings.encoder else None
+    encoder = sentence_encoder(settings.encoder, settings.cache)
     inputs = Inputs(open_corpus(corpus, settings.cache / INDEXES), encoder, settings.embed_all)
     results = {name: part(questions, inputs) for name, part in PARTS.items() if name in (settings.parts or PARTS)}
     return {

@@ -23,7 +23,7 @@ from xstilts.evidence.claims.bearing import Similarity
 from xstilts.evidence.claims.llm_proposals import Proposal
 from xstilts.evidence.claims.question import parse_question
 from xstilts.evidence.claims.synthesis import synthesise
-from xstilts.evidence.claims.verdict import Entailment, NliFunction
+from xstilts.evidence.claims.verdict import Entailment, NearFunction, NliFunction
 from xstilts.evidence.report import bundle, review, ro_crate
 from xstilts.evidence.report.to_json import synthesis_to_json
 from xstilts.evidence.search import corpus as corpora
@@ -89,6 +89,7 @@ def _rebuild(folder: Path, content: Json, corpus: Corpus) -> Json:
             _replay(content["entailments"]),
             proposals,
             _replay_similarity(content["similarities"]),
+            _replay_near(content["entailments"]),
         )
     )
     bindings = bundle.read_extra(folder, bundle.BINDINGS)
@@ -110,6 +111,12 @@ def _replay(entailments: list[Json]) -> NliFunction | None:
         return Entailment(**{name: row[name] for name in names}) if row else Entailment(0.0, 0.0, 1.0)
 
     return read if entailments else None
+
+
+def _replay_near(entailments: list[Json]) -> NearFunction:
+    """Return a function by which the NLI model reads the sentences that it has read."""
+    recorded = {(row["claim"], row["text"]) for row in entailments}
+    return lambda claim, texts: [(claim, text) in recorded for text in texts]
 
 
 def _replay_similarity(similarities: list[Json]) -> Similarity | None:

@@ -27,6 +27,20 @@ PER_SOURCE = 100  # works of each source that are ranked together
 INDEXES, VECTORS = acl.INDEXES, "vectors"  # folders in the cache
 
 
+def sentence_encoder(name: str, cache: Path, prefixes: tuple[str, str] | None = None) -> SentenceEncoder | None:
+    """Return the sentence encoder that a user names; None for "".
+
+    Args:
+        name: Folder or hub id.
+        cache: Folder below which its vectors are kept.
+        prefixes: What it sees before a query and before a passage; None: what it was trained with.
+
+    Raises:
+        InputError: There is no such encoder.
+    """
+    return SentenceEncoder.of(name, cache / VECTORS, prefixes) if name else None
+
+
 @dataclass(frozen=True)
 class SearchOptions:
     """Where and how to search.
@@ -90,9 +104,7 @@ def search(
         raise InputError(f"{question!r} has no word to search for; give a question, or some words")
     if options.top < 1:
         raise InputError(f"a search for {options.top} works finds none; ask for 1 or more")
-    encoder = None
-    if options.encoder:
-        encoder = SentenceEncoder.of(options.encoder, options.cache / VECTORS, options.prefixes)
+    encoder = sentence_encoder(options.encoder, options.cache, options.prefixes)
     known = dict(configured_hosts() if hosts is None else hosts)
     names = options.sources or tuple(name for name in source_names() if name in known and known[name].url)
     found_by: dict[str, WorkIndex | list[Work]] = {}

@@ -27,6 +27,7 @@ from xstilts.errors import InputError
 from xstilts.evidence.verifier import calibration, scifact
 from xstilts.evidence.verifier.baselines import Verifier
 from xstilts.evidence.verifier.calibration import Array, LabelArray, Scaling
+from xstilts.evidence.verifier.candidates import CandidateRule, CandidateScores
 from xstilts.evidence.verifier.scifact import LABELS, Claim, Pair, Prediction, SciFact
 from xstilts.store import manifest
 
@@ -86,6 +87,7 @@ class ModelCard:
         f1: SciFact's scores on the development claims, by origin of the abstracts.
         held_out_models: Number of models, each trained without a fold of the training claims, that predicted these; 0
             for a verifier that no training claim has trained.
+        candidates: Which sentences it reads for their meaning; None: those alone that share the claim's words.
     """
 
     verifier: str
@@ -98,6 +100,7 @@ class ModelCard:
     chance: tuple[float, float, int]
     f1: Mapping[str, Mapping[str, float]]
     held_out_models: int = 0
+    candidates: CandidateRule | None = None
 
     @property
     def refusals(self) -> tuple[str, ...]:
@@ -392,4 +395,8 @@ def _card(row: dict[str, Any]) -> ModelCard:
     by_split = {
         split: VerifierScores(**{**row[split], "risks": tuple(row[split]["risks"])}) for split in ("train", "dev")
     }
-    return ModelCard(**{**row, **by_split, "scaling": scaling, "chance": (float(low), float(high), int(n_thresholds))})
+    chance, rule = (float(low), float(high), int(n_thresholds)), row["candidates"]
+    if rule is not None:
+        both = {name: CandidateScores(**rule[name]) for name in ("by_words", "by_both")}
+        rule = CandidateRule(**{**rule, **both, "least": float(rule["least"])})
+    return ModelCard(**{**row, **by_split, "scaling": scaling, "chance": chance, "candidates": rule})

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from xstilts.errors import InputError
-from xstilts.evidence.verifier import model_card, nli, scifact
+from xstilts.evidence.retrieval.sentence_encoder import SentenceEncoder
+from xstilts.evidence.verifier import candidates, model_card, nli, scifact
 from xstilts.evidence.verifier.model_card import FOLDS, ModelCard
 from xstilts.evidence.verifier.scifact import LABELS, Pair, SciFact
 from xstilts.experiments import preflight
@@ -43,12 +44,15 @@ class VerifierTraining:
         intermediate: Name of a task with the three labels of NLI, or a mix ("a,b"); "" to train on SciFact alone.
         recipes: Recipes of both phases.
         seed: Seed of all trainings.
+        sentence_encoder: Chooses which sentences the verifier reads, beside those that share the claim's words; None:
+            no others.
     """
 
     encoder: Encoder
     intermediate: str = "nli_small"
     recipes: Recipes = field(default_factory=lambda: Recipes("xtreme"))
     seed: int = 1
+    sentence_encoder: SentenceEncoder | None = None
 
 
 def train(training: VerifierTraining, out: Path, machine: Runtime) -> ModelCard:
@@ -79,6 +83,8 @@ def train(training: VerifierTraining, out: Path, machine: Runtime) -> ModelCard:
     shutil.copytree(last, out, dirs_exist_ok=True)
     model = nli.load(out, machine)
     card = model_card.measure(model, data, [nli.load(folder, machine) for folder in without])
+    if training.sentence_encoder:
+        card = replace(card, candidates=candidates.measure(training.sentence_encoder, data))
     model_card.write(card, out)
     return card
 
