@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer.main
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from xstilts.models.encoder import Encoder
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # no test is of time
+settings.load_profile("busy")
 
 typer.main.get_command = functools.cache(typer.main.get_command)  # as in a process of its own: made once, used once
 
