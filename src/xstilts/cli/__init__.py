@@ -1,11 +1,15 @@
 """The command line: verbs that are thin layers over the package, which they import only when they run.
 
-Exit codes: 0 success, 1 something could not be built, 2 a wrong option or input, 128 + n stopped by signal n.
+Exit codes: 0 success, 1 something could not be built, 2 a wrong option or input, 70 an error that nothing here expects
+(its traceback is in the file that the message names), 128 + n stopped by signal n.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
+import traceback
+from typing import NoReturn
 
 from xstilts.cli.app import PANELS, PLAN_STUDY, app
 
@@ -24,6 +28,7 @@ from xstilts.cli import (  # noqa: F401  # isort: skip
     sandbox,
 )
 
+UNEXPECTED = 70  # as sysexits.h calls an internal error
 __all__ = ["PANELS", "PLAN_STUDY", "app", "main"]
 
 
@@ -41,8 +46,14 @@ def main() -> None:
         _fail(str(error), 2)
     except (StageError, OSError) as error:
         _fail(str(error), 2 if getattr(error, "wrong_input", False) else 1)
+    except MemoryError as error:
+        _fail(f"not enough memory ({error or 'none is left'}): make the run smaller, or take a larger machine", 1)
     except signals.Interrupted as stopped:
         _fail(str(stopped), 128 + stopped.number)
+    except Exception as error:
+        if "home directory" in str(error):  # `Path.expanduser` of "~nobody/folder"
+            _fail(f"there is no home directory for the ~ of a path ({error}): write the path in full", 2)
+        _fail(f"{_shown(error)}; {_kept(error)}", UNEXPECTED)
 
 
 def _run_one_of_several() -> None:
@@ -57,6 +68,24 @@ def _run_one_of_several() -> None:
         processes.dismiss_launched()
 
 
-def _fail(message: str, code: int) -> None:
+def _shown(error: Exception) -> str:
+    """Return the kind of an unexpected error and what it says, on one line."""
+    said = " ".join(str(error).split())
+    return f"unexpected {type(error).__name__}" + (f": {said[:300]}" if said else "")
+
+
+def _kept(error: Exception) -> str:
+    """Write the traceback of an unexpected error to a file; return a sentence that names it."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="backslashreplace", prefix="xstilts-", suffix=".txt", delete=False
+        ) as file:
+            traceback.print_exception(error, file=file)
+    except OSError:
+        return "give --verbose to see its traceback"
+    return f"its traceback is in {file.name}: please report it with the command"
+
+
+def _fail(message: str, code: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)

@@ -8,6 +8,7 @@ folder.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -182,7 +183,13 @@ def deliver(promise: Stage, machine: Runtime, out: Path) -> None:
     """
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty: name a new folder for the encoder")
-    shutil.copytree(build(promise, machine) / MODEL, out, dirs_exist_ok=True)
+    built, out = build(promise, machine) / MODEL, out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
+        shutil.copytree(built, Path(scratch) / MODEL)  # beside, so that the folder is whole or as it was
+        if out.exists():
+            out.rmdir()
+        (Path(scratch) / MODEL).rename(out)
 
 
 def _promised(name: str, language: str, folder: Path) -> Stage:
