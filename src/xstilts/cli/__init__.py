@@ -6,6 +6,7 @@ Exit codes: 0 success, 1 something could not be built, 2 a wrong option or input
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import traceback
@@ -28,6 +29,7 @@ from xstilts.cli import (  # noqa: F401  # isort: skip
     sandbox,
 )
 
+FULL_MEMORY = re.compile(r"out of memory|can't allocate memory|[Uu]nable to allocate")  # as torch and numpy say it
 UNEXPECTED = 70  # as sysexits.h calls an internal error
 __all__ = ["PANELS", "PLAN_STUDY", "app", "main"]
 
@@ -46,11 +48,12 @@ def main() -> None:
         _fail(str(error), 2)
     except (StageError, OSError) as error:
         _fail(str(error), 2 if getattr(error, "wrong_input", False) else 1)
-    except MemoryError as error:
-        _fail(f"not enough memory ({error or 'none is left'}): make the run smaller, or take a larger machine", 1)
     except signals.Interrupted as stopped:
         _fail(str(stopped), 128 + stopped.number)
     except Exception as error:
+        if isinstance(error, MemoryError) or FULL_MEMORY.search(str(error)):
+            said = _one_line(error) or "none is left"
+            _fail(f"not enough memory ({said}): make the run smaller, or take a larger machine", 1)
         if "home directory" in str(error):  # `Path.expanduser` of "~nobody/folder"
             _fail(f"there is no home directory for the ~ of a path ({error}): write the path in full", 2)
         _fail(f"{_shown(error)}; {_kept(error)}", UNEXPECTED)
@@ -68,10 +71,13 @@ def _run_one_of_several() -> None:
         processes.dismiss_launched()
 
 
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
 def _shown(error: Exception) -> str:
     """Return the kind of an unexpected error and what it says, on one line."""
-    said = " ".join(str(error).split())
-    return f"unexpected {type(error).__name__}" + (f": {said[:300]}" if said else "")
+    return f"unexpected {type(error).__name__}: {_one_line(error)}".removesuffix(": ")
 
 
 def _kept(error: Exception) -> str:

@@ -335,7 +335,7 @@ def read_predictions(
     Raises:
         InputError: The file is wrong somewhere, or predictions are missing, too many or twice.
     """
-    pairs = _answers_by_id(path) if input_format in ("", "json", "squad") else None
+    pairs = _answers_by_id(path, gold) if input_format in ("", "json", "squad") else None
     if pairs is None:
         pairs = list(_read_pairs(path, gold, column, input_format))
     values = [value for _, value in pairs]
@@ -462,7 +462,7 @@ def _pairs_of(lines: Lines, path: Path, gold: Gold, column: str, form: str) -> I
             yield None if id is None else str(id), _prediction(gold, raw, values, place)
 
 
-def _answers_by_id(path: Path) -> list[tuple[str | None, Any]] | None:
+def _answers_by_id(path: Path, gold: Gold) -> list[tuple[str | None, Any]] | None:
     """Return the answers of SQuAD's `{id: answer}`; None where the file is something else."""
     with path.open("rb") as file:
         if not file.read(100).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or path.suffix.lower() == ".jsonl":
@@ -476,11 +476,8 @@ def _answers_by_id(path: Path) -> list[tuple[str | None, Any]] | None:
     known = {"data", *(name for names in PREDICTED.values() for name in names)}
     if not isinstance(document, dict) or document.keys() & known:
         return None
-    for id, answer in document.items():
-        if not isinstance(answer, str | int | list):
-            raise InputError(f"{path.name}: expected an answer for '{id}', found {answer!r}")
     progress.note(f"{path.name}: read as answers by id")
-    return list(document.items())
+    return [(id, _prediction(gold, answer, {}, f"{path.name}: '{id}'")) for id, answer in document.items()]
 
 
 def _unrepeated(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -565,7 +562,7 @@ def _prediction(gold: Gold, raw: Any, values: Mapping[str, Any], place: str) -> 
         return _index(raw, place)
     if gold.format == "token_classification":
         return _tags(raw, place)
-    if isinstance(raw, dict) or raw is None:
+    if isinstance(raw, dict | list) or raw is None:
         raise InputError(f"{place}: expected an answer, found {raw!r}")
     scores = next((names for names in SCORES if set(names) <= values.keys()), None)
     if gold.metric != "squad_v2" or scores is None:
