@@ -10,7 +10,7 @@ REAL_LANGUAGES := en,de,fi,ar,hi,zh
 export TOKENIZERS_PARALLELISM = false
 unexport PYTHONDONTWRITEBYTECODE  # each process of the tests would compile the package again
 
-.PHONY: demo real real-encoder test check static slow cluster browser docs bench bench-gpu bench-multi-gpu clean
+.PHONY: demo real real-encoder test check static slow chaos cluster browser docs bench bench-gpu bench-multi-gpu clean
 
 demo: $(PLAIN)
 	$(BIN)/xstilts sandbox demo --store work/demo --out work/demo-tables
@@ -40,6 +40,10 @@ static: $(READY)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# Mutated inputs, killed processes, full disks; the counts stand in the output. CHAOS_SEED and CHAOS_INPUTS choose others.
+chaos: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m chaos -s tests/chaos
 
 # Builds on a Ray cluster of local processes, and in a stand-in for Slurm.
 cluster: $(READY)

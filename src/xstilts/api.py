@@ -59,7 +59,7 @@ from xstilts.models.naming import name_of
 from xstilts.reporting import study_page
 from xstilts.reporting.run_study import Outcome
 from xstilts.reporting.run_study import run_study as run_study_file
-from xstilts.runtime import progress, tables
+from xstilts.runtime import progress, tables, whole_files
 from xstilts.runtime.cluster import Cluster
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.text import counted
@@ -1259,7 +1259,7 @@ def _export(result: Fit, out: Path) -> Path:
     tasks = (result.task, *(part for setting in grid.settings for part in setting))
     export(result.checkpoint, out, roles=training_roles(runs), tasks=tasks)
     record = replace(result, out=out).to_json()
-    (out / FIT).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    whole_files.write(out / FIT, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     return out
 
 

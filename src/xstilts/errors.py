@@ -8,11 +8,66 @@ xstilts.errors.InputError: a.csv:3: expected a label, found none; correct the ro
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import errno
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+# What code raises that reads a value of another shape than it expects.
+UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+SAID = 120  # characters of such an error that a message has
 
 
 class InputError(ValueError):
     """Something a user gave is wrong; the message names the place, the value and the remedy."""
+
+
+@contextmanager
+def refusing(place: Callable[[], object], remedy: str, expected: str = "what xstilts writes") -> Iterator[None]:
+    """Turn whatever untrusted content raises within this context into one InputError: a boundary's only guard.
+
+    Args:
+        place: Returns the file, and the line as far as it is known then.
+        remedy: What to do.
+        expected: What the content should be.
+
+    Raises:
+        InputError: The content raised an error of its own shape; those that are worded, of the system and of memory
+            pass through.
+
+    >>> with refusing(lambda: "report.json", "write it again"):
+    ...     {}["rows"]
+    Traceback (most recent call last):
+    xstilts.errors.InputError: report.json: expected what xstilts writes, found KeyError: 'rows'; write it again
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except UNFORESEEN as error:
+        said = " ".join(str(error).split())[:SAID].encode("utf-8", "backslashreplace").decode()
+        problem = f"expected {expected}, found {type(error).__name__}: {said}"
+        raise InputError(f"{place()}: {problem}; {remedy}") from error
+
+
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
+OF_RUST = re.compile(r"\(os error (\d+)\)")  # how libraries in Rust end their messages
+
+
+def may_pass(error: BaseException) -> bool:
+    """Return whether a file could not be read for a reason that tells nothing of its content, such as a bad disk.
+
+    Such a reason may pass; what was to be read is not damaged, and must not be made anew.
+
+    >>> may_pass(PermissionError(13, "Permission denied")), may_pass(FileNotFoundError(2, "No such file"))
+    (True, False)
+    >>> may_pass(OSError("Couldn't deserialize thrift")), may_pass(ValueError("I/O error (os error 5)"))
+    (False, True)
+    """
+    code = error.errno if isinstance(error, OSError) else None
+    if code is None and (written := OF_RUST.search(str(error))):
+        code = int(written[1])
+    return code is not None and code not in ABSENT
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

@@ -216,7 +216,7 @@ def test_a_report_of_few_shot_runs_stands(
             assert row.keys[:-2] == tuple(phase.stage.key for phase in few.phases(row.language))
             assert row.roles == ("target", "target", "predict", "score")
             assert row.target_dev == table.rows[0].target_dev  # of the training before the shots
-    origin = study_report.Origin("small", "sandbox", Path(__file__), "xstilts study small.py")
+    origin = study_report.Origin("small", "sandbox", Path(__file__), f"xstilts study {Path(__file__).name}")
     study_report.write(study_report.build_report(study, table, [], origin, machine), tmp_path / "report")
     checks = verify(tmp_path / "report", machine.store)
     changed = {check.sentence: check.why for check in checks if check.status == "changed"}

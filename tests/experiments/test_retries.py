@@ -320,7 +320,7 @@ def told(machine: Runtime, out: Path) -> dict[str, Any]:
     """Write the report of the finished study."""
     study = studies.resolved(STUDY, machine)
     table = studies.table(study, machine)
-    origin = study_report.Origin("small", "sandbox", Path(__file__), "xstilts study small.py")
+    origin = study_report.Origin("small", "sandbox", Path(__file__), f"xstilts study {Path(__file__).name}")
     found = study_report.build_report(study, table, claim.check_all(study.claims, table), origin, machine)
     study_report.write(found, out)
     studies.write(table, out)
@@ -468,7 +468,7 @@ def test_a_repetition_against_the_rule_is_found(spoiled: tuple[Runtime, Path]) -
     table = studies.table(study, machine)
     (stage,) = (tried for phase in phases(study.arms[0].grid, machine) for tried in phase.tries if CLOZE in tried.label)
     rewritten(stage, machine, False)
-    origin = study_report.Origin("small", "sandbox", Path(__file__), "xstilts study small.py")
+    origin = study_report.Origin("small", "sandbox", Path(__file__), f"xstilts study {Path(__file__).name}")
     found = study_report.build_report(study, table, claim.check_all(study.claims, table), origin, machine)
     study_report.write(found, out)
     assert any("which did not end at chance" in why for why in changed(verify(out, machine.store)).values())

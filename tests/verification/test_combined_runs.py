@@ -54,7 +54,7 @@ def test_a_report_of_combined_runs_stands(
     studies.build(study, machine)
     table = studies.table(study, machine)
     assert {(row.intermediate, row.seed) for row in table.rows} == {("baseline", 1), (setting, 1)}
-    origin = study_report.Origin("small", "sandbox", Path(__file__), "xstilts study small.py")
+    origin = study_report.Origin("small", "sandbox", Path(__file__), f"xstilts study {Path(__file__).name}")
     report = study_report.build_report(study, table, claim.check_all(study.claims, table), origin, machine)
     study_report.write(report, tmp_path / "report")
     checks = verify(tmp_path / "report", machine.store)

@@ -63,7 +63,7 @@ def told(machine: Runtime, out: Path) -> dict[str, object]:
     """Build the study and write its report."""
     studies.build(STUDY, machine)
     table = studies.table(STUDY, machine)
-    origin = study_report.Origin("small", "sandbox", Path(__file__), "xstilts study small.py")
+    origin = study_report.Origin("small", "sandbox", Path(__file__), f"xstilts study {Path(__file__).name}")
     found = study_report.build_report(STUDY, table, claim.check_all(STUDY.claims, table), origin, machine)
     study_report.write(found, out)
     studies.write(table, out)

@@ -1,11 +1,16 @@
 """The command line: verbs that are thin layers over the package, which they import only when they run.
 
-Exit codes: 0 success, 1 something could not be built, 2 a wrong option or input, 128 + n stopped by signal n.
+Exit codes: 0 success, 1 something could not be built, 2 a wrong option or input, 70 an error that nothing here expects
+(its traceback is in the file that the message names), 128 + n stopped by signal n.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+import tempfile
+import traceback
+from typing import NoReturn
 
 from xstilts.cli.app import PANELS, PLAN_STUDY, app
 
@@ -24,6 +29,8 @@ from xstilts.cli import (  # noqa: F401  # isort: skip
     sandbox,
 )
 
+FULL_MEMORY = re.compile(r"out of memory|can't allocate memory|[Uu]nable to allocate")  # as torch and numpy say it
+UNEXPECTED = 70  # as sysexits.h calls an internal error
 __all__ = ["PANELS", "PLAN_STUDY", "app", "main"]
 
 
@@ -43,6 +50,13 @@ def main() -> None:
         _fail(str(error), 2 if getattr(error, "wrong_input", False) else 1)
     except signals.Interrupted as stopped:
         _fail(str(stopped), 128 + stopped.number)
+    except Exception as error:
+        if isinstance(error, MemoryError) or FULL_MEMORY.search(str(error)):
+            said = _one_line(error) or "none is left"
+            _fail(f"not enough memory ({said}): make the run smaller, or take a larger machine", 1)
+        if "home directory" in str(error):  # `Path.expanduser` of "~nobody/folder"
+            _fail(f"there is no home directory for the ~ of a path ({error}): write the path in full", 2)
+        _fail(f"{_shown(error)}; {_kept(error)}", UNEXPECTED)
 
 
 def _run_one_of_several() -> None:
@@ -57,6 +71,27 @@ def _run_one_of_several() -> None:
         processes.dismiss_launched()
 
 
-def _fail(message: str, code: int) -> None:
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _shown(error: Exception) -> str:
+    """Return the kind of an unexpected error and what it says, on one line."""
+    return f"unexpected {type(error).__name__}: {_one_line(error)}".removesuffix(": ")
+
+
+def _kept(error: Exception) -> str:
+    """Write the traceback of an unexpected error to a file; return a sentence that names it."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="backslashreplace", prefix="xstilts-", suffix=".txt", delete=False
+        ) as file:
+            traceback.print_exception(error, file=file)
+    except OSError:
+        return "give --verbose to see its traceback"
+    return f"its traceback is in {file.name}: please report it with the command"
+
+
+def _fail(message: str, code: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)

@@ -29,6 +29,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from xstilts import __version__
 from xstilts.errors import InputError
+from xstilts.runtime import whole_files
 
 if TYPE_CHECKING:
     from xstilts.cli.config import Config
@@ -105,8 +106,10 @@ class Verb(TyperCommand):
                 raise
             except Exception as error:
                 LOG.debug("the error in full", exc_info=True)
-                if isinstance(error, InputError | OSError | RuntimeError) and not console.written():
-                    console.result({"error": str(error)})
+                if not console.written():
+                    console.result({"error": str(error) or type(error).__name__})
+                if isinstance(error, EOFError):  # which Click takes for the end of its own input
+                    raise RuntimeError("a file ends too early") from error
                 raise
             self._record(ctx)
             return value
@@ -129,7 +132,7 @@ class Verb(TyperCommand):
         config = ctx.meta.get("xstilts.config_file")
         options = {name: json_value(value) for name, value in sorted(ctx.params.items())}
         run = {"command": verb_path(ctx), "version": __version__, "options": options, "config": config and str(config)}
-        (folder / RECORD).write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        whole_files.write(folder / RECORD, json.dumps(run, indent=1, ensure_ascii=False) + "\n")
 
 
 class VerbWithoutRecord(Verb):

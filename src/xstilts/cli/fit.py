@@ -11,6 +11,7 @@ import typer
 
 from xstilts.cli.app import VerbWithoutRecord, app
 from xstilts.cli.options import ClusterOptions, JsonFile, OptionGroup, RuntimeOptions, grouped
+from xstilts.runtime import whole_files
 
 
 @dataclass(frozen=True)
@@ -168,4 +169,4 @@ def fit(
     screen.print(fitted)
     result(fitted.to_json())
     if json_file:
-        json_file.write_text(jsons.dumps(fitted.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        whole_files.write(json_file, jsons.dumps(fitted.to_json(), indent=1, ensure_ascii=False) + "\n")

@@ -33,6 +33,7 @@ from xstilts.cli.options import (
     complete_tasks,
     grouped,
 )
+from xstilts.runtime import whole_files
 
 
 @app.command(
@@ -85,7 +86,7 @@ def plan_study(
         screen.print(part, highlight=False, soft_wrap=isinstance(part, str))
     values = render.to_json(forecasted) | {"power": power.to_json(planned, loaded, variances)}
     if json_file:
-        json_file.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        whole_files.write(json_file, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
     result(values)
     for compared in dict.fromkeys(arm.grid.encoder for arm in loaded.arms):
         if isinstance(compared, Encoder):

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.errors import InputError
+from xstilts.runtime import whole_files
 from xstilts.runtime.text import counted
 from xstilts.store import names
 from xstilts.store import query as stores
@@ -223,7 +224,7 @@ def save(lines: Sequence[Line], path: Path) -> None:
         lines: Lines of stages.
         path: The file to write.
     """
-    path.write_text(json.dumps(to_json(lines), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    whole_files.write(path, json.dumps(to_json(lines), indent=1, ensure_ascii=False) + "\n")
 
 
 def to_json(lines: Sequence[Line]) -> dict[str, object]:

@@ -26,7 +26,7 @@ from xstilts.data.readers import read as read_rows
 from xstilts.data.readers.answer_offsets import CHARACTERS
 from xstilts.data.readers.delimited import LINES
 from xstilts.data.readers.field_types import blank, check_converted, identifier, shown
-from xstilts.data.readers.row import bad
+from xstilts.data.readers.row import OTHER_LANGUAGE, bad
 from xstilts.data.readers.row_to_example import (
     ANSWERED,
     SHAPE,
@@ -37,7 +37,7 @@ from xstilts.data.readers.row_to_example import (
     written_out,
 )
 from xstilts.data.source import Source
-from xstilts.errors import InputError
+from xstilts.errors import UNFORESEEN, InputError
 from xstilts.store import names
 from xstilts.store.identity import identity
 from xstilts.store.names import format_in_keys
@@ -47,7 +47,7 @@ T = TypeVar("T")
 LOOKED_AT = 100  # rows of a file in which no answer means that answers are withheld
 
 EXAMPLES = names.EXAMPLES_FILE
-UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+OTHER_SPLIT = "noted: rows of other splits"
 KEPT_FIELDS = ("lines",)  # what a reader adds for messages: the line of each token
 
 
@@ -241,15 +241,16 @@ def _all_examples(data: DatasetSplit, folder: Path | None, report: Report) -> It
 def _nothing(data: DatasetSplit, report: Report, before: Mapping[str, int]) -> InputError:
     """Return the exception for a split without examples: how many rows were dropped, and why."""
     expected = f"expected examples of {data.label}"
+    apart = (OTHER_SPLIT, OTHER_LANGUAGE.format(data.language))
     dropped = {
         reason: times - before.get(reason, 0)
         for reason, times in report.counts.items()
-        if reason.startswith("dropped: ") and times > before.get(reason, 0)
+        if (reason.startswith("dropped: ") or reason in apart) and times > before.get(reason, 0)
     }
     if not dropped:
         return bad(_names(data), f"{expected}, found none", "the file is empty: get it again")
     reasons = "; ".join(
-        f"{times:,} {reason.removeprefix('dropped: ')} (first at {report.places[reason][0]})"
+        f"{times:,} {reason.partition(': ')[2]} (first at {report.places[reason][0]})"
         for reason, times in dropped.items()
     )
     problem = f"{expected}, found none: all {sum(dropped.values()):,} rows were dropped: {reasons}"
@@ -344,19 +345,13 @@ def _rows(
     """Yield (place, fields) of the rows in the language of the split; every exception has the place of a row."""
     place = ", ".join(file.name for file in files)
     try:
-        elsewhere, concerned = 0, False
         for row in read_rows(source.reader, files, {**source.options, "language": data.language}, report):
             place = row.place
             fields = fields_of(row, source)
             if not _in_split(fields, source, place):
-                continue
-            if _concerns(fields, data, source, place, report):
-                concerned = True
+                report.note(OTHER_SPLIT, place)
+            elif _concerns(fields, data, source, place, report):
                 yield place, fields
-            else:
-                elsewhere += 1
-        if elsewhere and not concerned and not source.named:
-            report.note(f"dropped: not in '{data.language}'", place, elsewhere)
     except InputError:
         raise
     except UNFORESEEN as error:
@@ -439,7 +434,7 @@ def _concerns(fields: Mapping[str, Any], data: DatasetSplit, source: Source, pla
     """Return whether a row is in the language of the split, for files whose `language_column` has that of each row.
 
     Rows without a known language are counted as dropped, and where the name of the file says the language, so are those
-    in another one; files of several languages have the others' rows for the others' splits.
+    in another one; files of several languages have the others' rows for the others' splits, which is noted.
     """
     column = source.options.get("language_column")
     if not isinstance(column, str):
@@ -455,6 +450,8 @@ def _concerns(fields: Mapping[str, Any], data: DatasetSplit, source: Source, pla
         report.note(f"dropped: unknown language {shown(written)}", place)
     elif source.named:
         report.note(f"dropped: row in '{code}' in a file of '{data.language}'", place)
+    else:
+        report.note(OTHER_LANGUAGE.format(data.language), place)
     return False
 
 

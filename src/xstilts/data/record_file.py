@@ -25,7 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, BinaryIO, Protocol, TextIO
 
-from xstilts.data.readers.text_lines import refuse_binary
+from xstilts.data.readers import text_lines
+from xstilts.data.readers.field_types import parsed
 from xstilts.errors import InputError
 
 FORMS = ("text", "csv", "tsv", "jsonl", "json", "conll", "squad")
@@ -132,12 +133,13 @@ class Lines:
             yield f"{self.name}:{self.number}", line
 
     def _next(self) -> str | None:
-        raw = self.stream.readline()
+        raw = self.stream.readline(text_lines.LONGEST + 1)
         if not raw:
             return None
+        text_lines.refuse_long(raw, f"{self.name}:{self.number + len(self.ahead) + 1}")
         first, self.bytes_read = self.bytes_read == 0, self.bytes_read + len(raw)
         if first:
-            refuse_binary(raw, self.name)
+            text_lines.refuse_binary(raw, self.name)
         raw = raw.removeprefix(b"\xef\xbb\xbf") if first else raw
         return raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
 
@@ -215,8 +217,8 @@ def _inferred(lines: Lines, tagged: bool) -> tuple[str, str]:
 def _inferred_json(first: str) -> tuple[str, str]:
     """Tell JSON lines, whose first line is an object, from a document."""
     try:
-        value = json.loads(first)
-    except json.JSONDecodeError:
+        value = parsed(first)
+    except ValueError:
         return ("json", "as it begins with [") if first.lstrip().startswith("[") else ("squad", "as it begins with {")
     if isinstance(value, list):
         return "json", "as it is a list"
@@ -377,8 +379,8 @@ class JsonLines:
             problem, values = broken(line), None
             if not problem:
                 try:
-                    values = json.loads(line)
-                except (json.JSONDecodeError, RecursionError) as error:
+                    values = parsed(line)
+                except ValueError as error:
                     problem = f"expected one JSON object, found text that breaks ({error})"
             if not problem and not isinstance(values, dict):
                 problem = f"expected one JSON object, found {line[:40]!r}"
@@ -526,8 +528,8 @@ class Json:
         text = "\n".join(parts)
         problem = broken(text)
         try:
-            self.document = None if problem else json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+            self.document = None if problem else parsed(text)
+        except ValueError as error:
             problem = f"expected one JSON document, found text that breaks ({error})"
         if problem:
             raise InputError(f"{name}: {problem}; the file is cut or damaged: get it again, or give --input-format")

@@ -16,6 +16,7 @@ test that swaps their predictions example by example.
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,7 +40,7 @@ from xstilts.data.examples import (
 from xstilts.data.languages import codes
 from xstilts.data.readers.row import Report
 from xstilts.data.record_file import BadRow, Conll, Lines, RecordFile, open_records
-from xstilts.errors import InputError
+from xstilts.errors import InputError, refusing
 from xstilts.metrics.base import Array, Score
 from xstilts.metrics.confusion import MACRO_F1, Confusion, Resampled, measure_title
 from xstilts.runtime import progress, tables
@@ -67,6 +68,7 @@ HEADLINES = {"entity_f1": "f1", "pos_f1": "f1", "tag_accuracy": "accuracy"}  # t
 NAMED = 5  # ids that a message names
 MATRIX = 20  # labels of which the confusion matrix is shown; of more, the most frequent confusions
 RESAMPLING = Resampling(resamples=2000)
+CORRECT, READABLE = "correct the row, or remove it on both sides", "a row that can be read"
 NO_ANSWER = "\ue000"  # what no gold answer says: a missing prediction is wrong, also where there is no answer
 
 
@@ -264,7 +266,11 @@ def read_gold(path: Path, reading: Reading) -> Gold:
         InputError: The file is wrong somewhere (the message has the line), holds no answers, or its format is not
             known.
     """
-    lines = Lines(path.open("rb"), path.name)
+    with path.open("rb") as stream:
+        return _gold(Lines(stream, path.name), path, reading)
+
+
+def _gold(lines: Lines, path: Path, reading: Reading) -> Gold:
     task, format = reading.task, reading.format or (reading.task.format if reading.task else "")
     _require_format(format, path.name)
     file = open_records(lines, reading.input_format, tagged=format == "token_classification")
@@ -272,8 +278,10 @@ def read_gold(path: Path, reading: Reading) -> Gold:
         file.tag_column = _number(reading.column)
     progress.note(f"gold {path.name}: read as {_described(file)}")
     read: list[Example] = []
+    ids: dict[str, str] = {}  # and the places where they are
     column, has_ids = reading.column, False
-    with lines.stream:
+    place = path.name
+    with refusing(lambda: place, CORRECT, READABLE):
         for place, values in _rows(file):
             if not format:
                 format = _inferred(values, file.form, path.name)
@@ -283,6 +291,11 @@ def read_gold(path: Path, reading: Reading) -> Gold:
             if has_ids and values.get("id") is None:
                 raise InputError(f"{place}: there is no id, and the rows before have one")
             id = str(values["id"]) if has_ids else str(len(read))
+            if id in ids:
+                raise InputError(
+                    f"{place}: the id '{id}' occurs again (first at {ids[id]}); give each row one of its own"
+                )
+            ids[id] = place
             read.append(_example(format, id, values.get(column), values, place, task.labels if task else ()))
     if not read:
         raise InputError(f"{path.name}: there are no rows to score against")
@@ -322,7 +335,7 @@ def read_predictions(
     Raises:
         InputError: The file is wrong somewhere, or predictions are missing, too many or twice.
     """
-    pairs = _answers_by_id(path) if input_format in ("", "json", "squad") else None
+    pairs = _answers_by_id(path, gold) if input_format in ("", "json", "squad") else None
     if pairs is None:
         pairs = list(_read_pairs(path, gold, column, input_format))
     values = [value for _, value in pairs]
@@ -424,14 +437,19 @@ def _rows(file: RecordFile, blank: bool = False) -> Iterator[tuple[str, Mapping[
 
 def _read_pairs(path: Path, gold: Gold, column: str, form: str) -> Iterator[tuple[str | None, Any]]:
     """Yield the id, None where there is none, and the prediction of each row."""
-    lines = Lines(path.open("rb"), path.name)
+    with path.open("rb") as stream:
+        yield from _pairs_of(Lines(stream, path.name), path, gold, column, form)
+
+
+def _pairs_of(lines: Lines, path: Path, gold: Gold, column: str, form: str) -> Iterator[tuple[str | None, Any]]:
     file = open_records(lines, form, tagged=gold.format == "token_classification")
     if isinstance(file, Conll):  # `xstilts predict` adds its column last
         file.tag_column, column = _number(column) if column else 0 if file.is_conllu else file.width, ""
     progress.note(f"{path.name}: read as {_described(file)}")
     chosen = ""
     blank = gold.format in ("extractive_qa", "token_classification")
-    with lines.stream:
+    place = path.name
+    with refusing(lambda: place, CORRECT, READABLE):
         for place, values in _rows(file, blank):
             if not chosen:
                 chosen = _column(values, column, PREDICTED[gold.format], place, file.form)
@@ -444,23 +462,31 @@ def _read_pairs(path: Path, gold: Gold, column: str, form: str) -> Iterator[tupl
             yield None if id is None else str(id), _prediction(gold, raw, values, place)
 
 
-def _answers_by_id(path: Path) -> list[tuple[str | None, Any]] | None:
+def _answers_by_id(path: Path, gold: Gold) -> list[tuple[str | None, Any]] | None:
     """Return the answers of SQuAD's `{id: answer}`; None where the file is something else."""
     with path.open("rb") as file:
         if not file.read(100).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or path.suffix.lower() == ".jsonl":
             return None
     try:
-        document = json.loads(path.read_bytes())
-    except ValueError:
+        document = json.loads(path.read_bytes(), object_pairs_hook=partial(_unrepeated, path.name))
+    except InputError:
+        raise
+    except (ValueError, RecursionError):
         return None
     known = {"data", *(name for names in PREDICTED.values() for name in names)}
     if not isinstance(document, dict) or document.keys() & known:
         return None
-    for id, answer in document.items():
-        if not isinstance(answer, str | int | list):
-            raise InputError(f"{path.name}: expected an answer for '{id}', found {answer!r}")
     progress.note(f"{path.name}: read as answers by id")
-    return list(document.items())
+    return [(id, _prediction(gold, answer, {}, f"{path.name}: '{id}'")) for id, answer in document.items()]
+
+
+def _unrepeated(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; InputError where a key occurs twice, of which `json` would keep the last in silence."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise InputError(f"{name}: the key '{twice}' occurs twice in one object; keep one")
+    return made
 
 
 def _column(values: Mapping[str, Any], chosen: str, usual: Sequence[str], place: str, form: str) -> str:
@@ -536,12 +562,14 @@ def _prediction(gold: Gold, raw: Any, values: Mapping[str, Any], place: str) -> 
         return _index(raw, place)
     if gold.format == "token_classification":
         return _tags(raw, place)
-    if isinstance(raw, dict) or raw is None:
+    if isinstance(raw, dict | list) or raw is None:
         raise InputError(f"{place}: expected an answer, found {raw!r}")
     scores = next((names for names in SCORES if set(names) <= values.keys()), None)
     if gold.metric != "squad_v2" or scores is None:
         return str(raw)
     best, none = (float(values[name] or 0) for name in scores)
+    if not math.isfinite(none - best):
+        raise InputError(f"{place}: expected finite {' and '.join(scores)}, found {best} and {none}")
     return {"answer": "" if none > best else str(raw), "null_score": none - best}
 
 
@@ -550,11 +578,16 @@ def _label(raw: Any, labels: Sequence[str], place: str, what: str) -> str:
     if raw is None or isinstance(raw, float | list | dict) or not str(raw).strip():
         raise InputError(f"{place}: expected a {what}, found {raw!r}")
     name = (str(raw).lower() if isinstance(raw, bool) else str(raw)).strip()
-    return labels[int(name)] if labels and name not in labels and name.isdigit() and int(name) < len(labels) else name
+    return labels[int(name)] if labels and name not in labels and _is_number(name) and int(name) < len(labels) else name
+
+
+def _is_number(text: str) -> bool:
+    """Return whether a text is a number that may count something: `str.isdigit` is true of "²" too."""
+    return text.isascii() and text.isdigit() and len(text) < 9
 
 
 def _index(raw: Any, place: str) -> int:
-    if isinstance(raw, bool) or not str(raw).strip().isdigit():
+    if isinstance(raw, bool) or not _is_number(str(raw).strip()):
         raise InputError(f"{place}: expected the number of a choice, from 0, found {raw!r}")
     return int(str(raw))
 
@@ -650,7 +683,7 @@ def _described(file: RecordFile) -> str:
 
 
 def _number(column: str) -> int:
-    if not column.isdigit() or column == "0":
+    if not _is_number(column) or column == "0":
         raise InputError(f"column {column!r}: CoNLL's columns are given by number, from 1")
     return int(column)
 

@@ -25,6 +25,7 @@ from xstilts.errors import InputError
 from xstilts.experiments.run import ENGLISH
 from xstilts.experiments.score_table import Column, ScoreTable, cells_of, drawn, header, marked
 from xstilts.metrics import Suite, SuiteScore
+from xstilts.runtime import whole_files
 from xstilts.runtime.text import counted
 from xstilts.tasks.base import Task, names, task
 
@@ -173,9 +174,9 @@ def save(means: Benchmark, folder: Path) -> None:
         folder: The folder; made where it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "benchmark.md").write_text(markdown(means), encoding="utf-8")
+    whole_files.write(folder / "benchmark.md", markdown(means))
     text = json.dumps(asdict(means), indent=1, ensure_ascii=False)
-    (folder / "benchmark.json").write_text(text + "\n", encoding="utf-8")
+    whole_files.write(folder / "benchmark.json", text + "\n")
 
 
 def _in_languages(task: Task, codes: tuple[str, ...]) -> Task:

@@ -28,6 +28,7 @@ from xstilts.experiments.run import Phase, Run
 from xstilts.formats import task_format
 from xstilts.models.heads import SEQUENCE
 from xstilts.models.pooling import FAMILY, FIRST
+from xstilts.runtime import whole_files
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.tables import drawn as drawn
 from xstilts.runtime.text import counted
@@ -411,9 +412,9 @@ def save(tables: Iterable[ScoreTable], folder: Path) -> None:
     """
     tables = list(tables)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.md").write_text("\n".join(markdown(table) for table in tables), encoding="utf-8")
+    whole_files.write(folder / "table.md", "\n".join(markdown(table) for table in tables))
     text = json.dumps([asdict(table) for table in tables], indent=1, ensure_ascii=False)
-    (folder / "table.json").write_text(text + "\n", encoding="utf-8")
+    whole_files.write(folder / "table.json", text + "\n")
 
 
 def _replicates(column: Column, codes: tuple[str, ...]) -> tuple[float, ...]:

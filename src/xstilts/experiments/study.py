@@ -20,6 +20,7 @@ each claim:
 from __future__ import annotations
 
 import csv
+import io
 import math
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -43,7 +44,7 @@ from xstilts.experiments.grid import Grid, build_by_setting, settle
 from xstilts.experiments.run import Phase, Run
 from xstilts.experiments.splits import Splits
 from xstilts.models.naming import name_of
-from xstilts.runtime import progress
+from xstilts.runtime import progress, whole_files
 from xstilts.runtime.machine import KEEP_ALL, Runtime
 from xstilts.runtime.text import counted, listed
 from xstilts.store import local_executor
@@ -509,13 +510,14 @@ def write(table: ResultsTable, folder: Path) -> None:
     columns = [item.name for item in fields(Result) if item.name not in unwritten]
     if any(row.seeds_used for row in table.rows):
         columns.insert(columns.index("seed") + 1, "seeds_used")
-    with (folder / TABLE).open("w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file)
-        lines.writerow([*columns, "score_at_fixed_layer", *COSTS])
-        for row in table.rows:
-            spent = [row.costs.get(figure, math.nan) for figure in COSTS]
-            fixed = row.at_fixed_layer.score if row.at_fixed_layer else math.nan
-            lines.writerow([_cell(value) for value in [*(getattr(row, column) for column in columns), fixed, *spent]])
+    text = io.StringIO(newline="")
+    lines = csv.writer(text)
+    lines.writerow([*columns, "score_at_fixed_layer", *COSTS])
+    for row in table.rows:
+        spent = [row.costs.get(figure, math.nan) for figure in COSTS]
+        fixed = row.at_fixed_layer.score if row.at_fixed_layer else math.nan
+        lines.writerow([_cell(value) for value in [*(getattr(row, column) for column in columns), fixed, *spent]])
+    whole_files.write(folder / TABLE, text.getvalue())
 
 
 def chosen(choice: DevSelectedArm, rows: Iterable[Result]) -> dict[str, str]:

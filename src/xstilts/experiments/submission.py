@@ -34,6 +34,7 @@ from xstilts.experiments.submission_formats import Answers, Layout, layout
 from xstilts.formats import task_format
 from xstilts.metrics import Suite
 from xstilts.models.encoder import Encoder
+from xstilts.runtime import whole_files
 from xstilts.runtime.machine import Runtime
 from xstilts.store.build import is_built
 from xstilts.store.stage import Stage, StageError, folder_of
@@ -268,7 +269,7 @@ def write(runs: Sequence[Run], suite: Suite, machine: Runtime, out: Path) -> Rep
     files = tuple(_write(entry, machine, out) for entry in entries)
     report = Report(suite.name, _called(runs[0].encoder), files, tuple(missing), tuple(_notes(runs, files)))
     text = json.dumps({**asdict(report), "runs": [_described(run) for run in runs]}, indent=1, ensure_ascii=False)
-    (out / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    whole_files.write(out / MANIFEST, text + "\n")
     return report
 
 
@@ -319,7 +320,7 @@ def _write(entry: Entry, machine: Runtime, out: Path) -> Written:
     gold, predicted = examples_of(entry, machine), answers(entry, machine)
     path = out / form.path(entry.language)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(form.text(gold, predicted), encoding="ascii", newline="\n")
+    whole_files.write(path, form.text(gold, predicted).encode("ascii"))
     values = _checked(entry, form, gold, path, machine)
     keys = entry.predictions.key, entry.score.key if entry.score else None
     note = form.note(gold, entry.language)

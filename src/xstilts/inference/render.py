@@ -14,6 +14,7 @@ from rich.table import Table as RichTable
 
 from xstilts.experiments.score_table import drawn
 from xstilts.inference.benchmark import Report, Standing
+from xstilts.runtime import whole_files
 from xstilts.runtime.console import console
 from xstilts.runtime.text import counted
 
@@ -36,7 +37,7 @@ def show(report: Report, out: Path | None) -> None:
 def save(report: Report, out: Path) -> None:
     """Write a report as JSON; what was not measured is null."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    whole_files.write(out, json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n")
 
 
 def times(report: Report) -> RichTable:

@@ -24,6 +24,7 @@ from typing import Any
 import transformers
 from huggingface_hub import try_to_load_from_cache
 
+from xstilts.errors import InputError
 from xstilts.models.encoder import CONFIG as CONFIG
 from xstilts.models.encoder import Encoder
 from xstilts.models.pooling import FAMILY, SENTENCE_TRANSFORMERS, chosen_pooling, published_pooling
@@ -193,6 +194,19 @@ class Shape:
     positions: int = 512
     vocabulary: int = 16000
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, most in {
+            "width": 2**16,
+            "layers": 2**10,
+            "heads": 2**10,
+            "positions": 2**20,
+            "vocabulary": 2**24,
+        }.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise InputError(f"{name} must be from 1 to {most:,}, not {getattr(self, name):,}")
+        if self.width % self.heads:
+            raise InputError(f"{self.heads} heads do not divide a width of {self.width}: give a multiple of the heads")
 
 
 def configuration(shape: Shape, vocabulary_size: int) -> Any:

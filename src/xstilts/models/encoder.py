@@ -22,13 +22,12 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 import transformers
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import StrictDataclassError
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers.utils import logging
 
-from xstilts.errors import InputError
+from xstilts.errors import InputError, may_pass
 from xstilts.models.families import family_of
 from xstilts.models.pooling import SENTENCE_TRANSFORMERS
 from xstilts.models.tokenization import separator_of
@@ -235,6 +234,8 @@ def tensor_files(folder: Path) -> dict[str, Path]:
             with safe_open(path, framework="pt") as file:
                 found |= dict.fromkeys(file.keys(), path)
         except (SafetensorError, OSError) as error:
+            if may_pass(error):
+                raise
             raise InputError(
                 f"weight file {path} is missing or damaged ({error}); copy or download it again"
             ) from error
@@ -365,12 +366,15 @@ def _file_digest(path: Path, size: int, modified: int) -> str:
 
 @contextmanager
 def readable(folder: Path) -> Iterator[None]:
-    """Turn what the libraries raise for unusable files into InputError."""
+    """Turn what the libraries raise for unusable files into InputError: that may be anything."""
     try:
         yield
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, StrictDataclassError) as error:
+    except BaseException as error:
+        panic = type(error).__name__ == "PanicException"  # of the libraries in Rust, which is no Exception
+        if may_pass(error) or not (isinstance(error, Exception) or panic):
+            raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"cannot load {folder} ({reason}); copy or download it again") from error
 

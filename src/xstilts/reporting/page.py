@@ -22,7 +22,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from xstilts import __version__
-from xstilts.runtime import text
+from xstilts.runtime import text, whole_files
 from xstilts.runtime.tables import FOLDED_FROM, NOTHING, Cell, TableView, templates
 from xstilts.runtime.text import counted
 
@@ -261,7 +261,7 @@ def save(page: Page, folder: Path, html_name: str, markdown_name: str) -> tuple[
     folder.mkdir(parents=True, exist_ok=True)
     files = folder / html_name, folder / markdown_name
     for file, content in zip(files, (html(page), markdown(page)), strict=True):
-        file.write_text(content, encoding="utf-8", newline="\n")
+        whole_files.write(file, content)
     return files
 
 

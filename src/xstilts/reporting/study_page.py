@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.claims.claim import COMPARED, LEVEL
+from xstilts.errors import refusing
 from xstilts.experiments import retries
 from xstilts.experiments.collect_results import TARGET
 from xstilts.reporting import charts, study_report
@@ -66,7 +67,9 @@ def write_pages(folder: Path, out: Path | None = None) -> tuple[Path, ...]:
     Raises:
         InputError: The folder has no report, or it is not one that a study wrote.
     """
-    return save(page(study_report.read(folder)), out or folder, HTML, MARKDOWN)
+    report = study_report.read(folder)
+    with refusing(lambda: folder / study_report.REPORT, "write it again with `xstilts study`"):
+        return save(page(report), out or folder, HTML, MARKDOWN)
 
 
 def page(report: Json) -> Page:

@@ -36,6 +36,7 @@ from xstilts.experiments.study import DevSelectedTask, Study, chosen, chosen_tas
 from xstilts.models import configs
 from xstilts.reporting.answer import answer, measured_on
 from xstilts.reporting.trainings import trainings
+from xstilts.runtime import whole_files
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest, names, query
 from xstilts.store.build import is_built
@@ -102,7 +103,7 @@ def write(report: Mapping[str, Any], folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = (f"{json.dumps(name)}: {_lines(value)}" for name, value in report.items())
-    (folder / REPORT).write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
+    whole_files.write(folder / REPORT, "{\n" + ",\n".join(parts) + "\n}\n")
 
 
 def _lines(value: Any) -> str:
@@ -131,7 +132,7 @@ def read(folder: Path) -> Json:
         raise InputError(f"no {REPORT} in {folder}: write one with `xstilts study FILE --out {folder}`")
     try:
         report: Json = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON ({error}); write it again with `xstilts study`") from error
     form = report.get("format") if isinstance(report, dict) else None
     wanted = FORMAT_OF_KINDS if isinstance(report, dict) and "kind" in report else FORMAT

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,18 @@ from filelock import BaseFileLock, FileLock
 from xstilts.runtime import progress
 
 GIB = 2**30
+
+
+def user_folder() -> Path:
+    """Return this package's folder below the user's cache folder (XDG_CACHE_HOME, else `~/.cache`).
+
+    Where the user has no home, as in some containers, it lies below the folder for temporary files.
+    """
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute()
+    except RuntimeError:
+        base = Path(tempfile.gettempdir())
+    return base / "xstilts"
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DEVICE = re.compile(r"auto|cpu|(cuda|mps|xpu)(:\d+)?")
 PRECISIONS = ("auto", "fp32", "bf16")
 KEEPS = KEEP_ALL, KEEP_INTERMEDIATE, KEEP_NONE = ("all", "intermediate", "none")
+MOST_PROCESSES = 1024  # of a machine, or threads of a process
 # What GNU's, LLVM's and Intel's OpenMP read about waiting threads.
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 GPU_TOKENS, CPU_TOKENS = 16384, 512  # a GPU wants large passes; a CPU takes small ones as fast, in less memory
@@ -187,6 +188,8 @@ class Runtime:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{name} must be a whole number of {least} or more, not {value!r}")
+            if value > MOST_PROCESSES and name != "max_tokens_per_pass":
+                raise InputError(f"{name} must be {MOST_PROCESSES:,} at most, not {value:,}: no machine runs as many")
         for name in ("checkpoint_seconds", "prefix_gib", "token_gib", "memory_gib"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:

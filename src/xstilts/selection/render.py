@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table as RichTable
 
 from xstilts import sandbox
-from xstilts.runtime import progress
+from xstilts.runtime import progress, whole_files
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.text import counted
 from xstilts.selection.backtest import Gains, hits
@@ -211,7 +211,7 @@ def save(advice: Advice, folder: Path) -> Path:
         The path of the file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ADVICE).write_text(json.dumps(to_json(advice), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    whole_files.write(folder / ADVICE, json.dumps(to_json(advice), indent=1, ensure_ascii=False) + "\n")
     return folder / ADVICE
 
 

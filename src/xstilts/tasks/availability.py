@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from xstilts.data.dataset import DatasetSplit, examples
+from xstilts.data.dataset import OTHER_SPLIT, DatasetSplit, examples
 from xstilts.data.hub_files import Unreachable
 from xstilts.data.readers import Report
 from xstilts.data.source import Source
 from xstilts.errors import InputError
-from xstilts.runtime import progress
+from xstilts.runtime import progress, whole_files
 from xstilts.runtime.console import console
 from xstilts.tasks import download
 from xstilts.tasks.base import Task, listed, task
@@ -102,7 +102,7 @@ def show(found: Mapping[str, Sequence[Entry]], folder: Path | None, out: Path | 
         for line in render(task(name), entries, folder or Path()):
             screen.print(line, highlight=False, soft_wrap=True)
     if out:
-        out.write_text(json.dumps(to_json(found), indent=1) + "\n", encoding="utf-8")
+        whole_files.write(out, json.dumps(to_json(found), indent=1) + "\n")
     return not any(entry.error for entries in found.values() for entry in entries)
 
 
@@ -182,7 +182,8 @@ def _form(data: DatasetSplit) -> str:
 
 def _is_shown_elsewhere(reason: str, withheld: bool) -> bool:
     """Return whether another column of an entry has what a note says."""
-    return reason.endswith("are expected") or (withheld and reason.endswith("hidden"))
+    others = reason.startswith(("noted: rows not in", OTHER_SPLIT))  # which are entries of their own
+    return others or reason.endswith("are expected") or (withheld and reason.endswith("hidden"))
 
 
 def _get(task: Task, folder: Path, split: str | None) -> dict[tuple[str, str], str]:

@@ -34,6 +34,7 @@ from xstilts.data.readers.row import bad
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.runtime import progress
+from xstilts.runtime.disk_cache import user_folder
 from xstilts.runtime.text import counted
 
 if TYPE_CHECKING:
@@ -299,7 +300,7 @@ def rows_data(request: DataRequest, dataset: Any) -> UserData:
         lines = (_line(record, needed, f"row {number} of '{split}'") for number, record in enumerate(records))
         written[split] = "".join(lines).encode()
     digest = hashlib.sha256(b"".join(split.encode() + b"\0" + text for split, text in written.items())).hexdigest()
-    kept = request.folder.expanduser().absolute() if request.folder else cache_folder() / "datasets"
+    kept = request.folder.expanduser().absolute() if request.folder else user_folder() / "datasets"
     place = kept / f"{request.name}-{digest[:16]}"
     place.mkdir(parents=True, exist_ok=True)
     files: dict[str, Paths] = {}
@@ -411,11 +412,6 @@ class _HubData(UserData):
                 repository = Repository(f"{owner}/{name}", source.revision, folder)
                 repository.get(path)
                 shutil.rmtree(repository.part, ignore_errors=True)
-
-
-def cache_folder() -> Path:
-    """Return the folder of this package below the user's cache folder (XDG_CACHE_HOME, else `~/.cache`)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "xstilts"
 
 
 def _data(request: DataRequest, files: Files, reader: str, options: Options, named: bool = True) -> UserData:

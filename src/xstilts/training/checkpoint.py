@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from xstilts.errors import may_pass
 from xstilts.runtime import progress
 from xstilts.training.processes import ALONE
 from xstilts.training.sharding import Whole
@@ -77,6 +78,9 @@ class Checkpoint:
         Returns:
             The training state; empty where there is no checkpoint or, with a note, where it is damaged or of another
             version.
+
+        Raises:
+            OSError: It cannot be read now, for a reason that may pass.
         """
         if not self.path.exists():
             return {}
@@ -92,6 +96,8 @@ class Checkpoint:
                 if facts.get("sha256") != _digest(facts["state"], stored):
                     raise ValueError("its content is not what was saved")
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+            if may_pass(error):  # it may be whole: nothing is begun again
+                raise OSError(f"the checkpoint {self.path} cannot be read ({error}): nothing was changed") from error
             progress.note(f"the checkpoint {self.path} is damaged ({error}): training begins again")
             return {}
         with safe_open(self.path, framework="pt") as file:

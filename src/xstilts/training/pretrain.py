@@ -8,6 +8,7 @@ folder.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,7 @@ from xstilts.training.train import MODEL, train
 from xstilts.training.training_set import TrainingSet
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # XLM-R's own order, <mask> at the end
+MOST_ALPHA = 16.0  # beyond it only the largest language is drawn
 
 
 def pretrain(
@@ -56,6 +58,9 @@ def pretrain(
     ranking = TrainingSet("ranking", "bitext_retrieval", (), parallel, None, "retrieval_accuracy", alpha=alpha)
     sets = (mlm, ranking) if parallel else (mlm,)
     return train(untrained(tokenizer(texts, shape.vocabulary, alpha), shape, seed), sets, recipe, seed)
+
+
+MOST_ALPHA = 16.0
 
 
 @stage(name=names.TOKENIZER, version=1, label=lambda texts, vocabulary, alpha: f"tokenizer-{vocabulary}")
@@ -154,8 +159,12 @@ def from_folders(
         The stage, which has not been built.
 
     Raises:
-        InputError: There is no text.
+        InputError: There is no text, or the seed or alpha is out of range.
     """
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed must be from 0 to 2 ** 63 - 1, not {seed:,}")
+    if not 0 <= alpha <= MOST_ALPHA:
+        raise InputError(f"alpha must be from 0 to {MOST_ALPHA}, not {alpha}: 1 draws languages as often as they occur")
     codes = tuple(sorted({path.stem for path in text.iterdir() if path.is_dir() or path.suffix == ".txt"}))
     texts = tuple(_promised("text", code, text) for code in languages or codes)
     if not texts:
@@ -182,7 +191,13 @@ def deliver(promise: Stage, machine: Runtime, out: Path) -> None:
     """
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty: name a new folder for the encoder")
-    shutil.copytree(build(promise, machine) / MODEL, out, dirs_exist_ok=True)
+    built, out = build(promise, machine) / MODEL, out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
+        shutil.copytree(built, Path(scratch) / MODEL)  # beside, so that the folder is whole or as it was
+        if out.exists():
+            out.rmdir()
+        (Path(scratch) / MODEL).rename(out)
 
 
 def _promised(name: str, language: str, folder: Path) -> Stage:

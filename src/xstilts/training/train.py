@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
@@ -45,7 +45,7 @@ from xstilts.runtime.text import counted
 from xstilts.store import names
 from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training import batch_schedule, memory
-from xstilts.training.batch_schedule import Step
+from xstilts.training.batch_schedule import ScheduledSet, Step
 from xstilts.training.checkpoint import Checkpoint, remove
 from xstilts.training.combine import head_training
 from xstilts.training.dev_evaluation import evaluate_on_dev, evaluate_on_seen
@@ -214,6 +214,8 @@ def _train(
         scheduled = tuple(encoded.scheduled() for encoded in sets)
         sizes = tuple(len(scheduled_set.lengths) for scheduled_set in scheduled if not scheduled_set.every_step)
         total = recipe.steps or batch_schedule.steps_of(sizes, recipe.epochs, recipe.batch_size, recipe.sampling)
+        if group.first:
+            _note_small_sets(sets, scheduled, recipe, context)
         steps = enumerate(batch_schedule.schedule(scheduled, total, recipe.batch_size, recipe.sampling, seed))
         optimizer = make_optimizer(running, recipe, layout.trained.values(), layout.divided())
         checkpoint = Checkpoint((group.folder or context.folder) / CHECKPOINT, running, optimizer, layout)
@@ -226,6 +228,8 @@ def _train(
         frozen_states = NOTHING
         if not layout.sharded:
             frozen_states = _frozen_states(network, sets, tokenizer, total * recipe.batch_size, machine)
+        if network.prefix:  # the results are equal up to rounding, and the free disk space may decide which it is
+            context.record["frozen_layers"] = "stored states" if frozen_states.starts else "run in every step"
         snapshots = Snapshots(context.folder, recipe.snapshots)
         heads = {encoded.training_set.task: encoded.training_set.format for encoded in sets}
         shards = group.count if layout.sharded else 1
@@ -367,6 +371,19 @@ def _inputs(sets: list[EncodedTrainingSet]) -> Iterator[ModelInput]:
     for encoded in sets:
         yield from encoded.inputs
         yield from encoded.dev_inputs
+
+
+def _note_small_sets(
+    sets: list[EncodedTrainingSet], scheduled: Sequence[ScheduledSet], recipe: Recipe, context: BuildContext
+) -> None:
+    """Say where a batch is larger than a training set, which every step then repeats."""
+    for encoded, order in zip(sets, scheduled, strict=True):
+        if len(order.lengths) < recipe.batch_size:
+            progress.note(
+                f"{context.folder.stem}: a batch of {recipe.batch_size:,} holds the {len(order.lengths):,} inputs of "
+                f"{encoded.training_set.task} {recipe.batch_size / len(order.lengths):,.1f} times: give a smaller "
+                "batch_size to take each once"
+            )
 
 
 def _frozen_states(

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from xstilts import formats
-from xstilts.errors import InputError
+from xstilts.errors import UNFORESEEN, InputError
 from xstilts.experiments import retries as retry_rule
 from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, SCORE, TARGET
 from xstilts.models.encoder import SANDBOX
@@ -33,7 +33,6 @@ from xstilts.verification.stage_integrity import Fault, StoredStages
 Json = Mapping[str, Any]
 LATER_FIELDS = ("target_dev", "repeats_training_data")  # of a row, which older reports lack
 PHASES = (EARLIER, INTERMEDIATE, TARGET)
-UNREADABLE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # what incomplete manifests and rows raise
 
 
 def faults(report: Json, stages: StoredStages) -> Iterator[tuple[str, Fault]]:
@@ -64,7 +63,7 @@ def _manifest_fault(key: str, stages: StoredStages) -> str:
         # Reports of the first versions have no digests of manifests.
         with_digests = any("record" in stage for stage in stages.stages.values())
         recomputed = {part: value for part, value in stage_json(record).items() if with_digests or part != "record"}
-    except UNREADABLE as error:
+    except UNFORESEEN as error:
         return f"{name} cannot be read: {type(error).__name__}: {error}"
     wrong = _wrong(stages.stages[key], to_json(recomputed))
     return f"the record of {name} has another {', '.join(wrong)} than the report" if wrong else ""
@@ -79,7 +78,7 @@ def _row_fault(row: Json, stages: StoredStages, retries: int) -> str:
         wrong = _wrong(row, recomputed) or _wrong(
             row, {name: stored[name] for name in stored if _is_written(name, row)}
         )
-    except UNREADABLE as error:
+    except UNFORESEEN as error:
         return f"the row of {key} does not follow from its stages: {type(error).__name__}: {error}"
     if not wrong:
         return ""

@@ -11,6 +11,7 @@ check: it stands, it has changed, or it is untested because a stage behind it is
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from xstilts.claims import claim as claims
 from xstilts.claims import measures, published
 from xstilts.claims.claim import Claim, Verdict
 from xstilts.claims.results_table import ResultsTable
-from xstilts.errors import InputError
+from xstilts.errors import UNFORESEEN, refusing
 from xstilts.experiments import study as studies
 from xstilts.reporting import page, study_page, study_report
 from xstilts.reporting.study_report import REPORT, to_json
@@ -89,21 +90,20 @@ def verify(folder: Path, store: Path) -> tuple[Check, ...]:
         InputError: There is no report, or it is not one that a study wrote.
     """
     report = study_report.read(folder)
-    try:
+    with refusing(lambda: folder / REPORT, "it is not as a study writes it: write it again with `xstilts study`"):
         written_claims = _claims(report)
         stages = StoredStages(store, report["stages"], report.get("sources", {}))
         stages.faults.update(provenance.faults(report, stages))
-    except provenance.UNREADABLE as error:
-        raise InputError(f"{folder / REPORT} is not as a study writes it ({error}): write it again") from error
-    recomputed = _recompute(report, written_claims, stages)
-    changes = differences(recomputed.written, recomputed.parts)
-    return (
-        *_claim_checks(report, recomputed, changes),
-        *_loose_fault_check(recomputed),
-        *_study_check(report, written_claims),
-        *_section_checks(report, recomputed, changes),
-        *_page_checks(report, folder, recomputed.table),
-    )
+        recomputed = _recompute(report, written_claims, stages)
+        changes = differences(recomputed.written, recomputed.parts)
+        return (
+            *_claim_checks(report, recomputed, changes),
+            *_loose_fault_check(recomputed),
+            *_study_check(report, written_claims),
+            *_commands_check(report),
+            *_section_checks(report, recomputed, changes),
+            *_page_checks(report, folder, recomputed.table),
+        )
 
 
 def check_claims(report: Json, stages: StoredStages) -> tuple[Check, ...]:
@@ -378,26 +378,67 @@ def _below(path: str, changes: Mapping[str, Difference]) -> dict[str, Difference
 
 
 def _study_check(report: Json, written_claims: Sequence[Claim]) -> Iterator[Check]:
-    """Yield whether question and claims are the study's, if its file lies in `studies/` and is unchanged."""
-    origin = report.get("study") or {}
+    """Yield whether question, claims and preparing commands are the study's, if its file lies in `studies/`."""
+    origin, sentence = report.get("study") or {}, "Question and claims are the study's"
     path = STUDIES / Path(str(origin.get("file"))).name
-    if not path.is_file() or manifest.sha256(path)[:12] != origin.get("digest"):
+    if not path.is_file():
         return
-    with suppress(Exception):  # the user's own program, with whatever it needs
+    if manifest.sha256(path)[:12] != origin.get("digest"):
+        why = f"{path} is not the file that the report was made from: not compared"
+        yield Check("study", sentence, "untested", why)
+        return
+    try:
         study = studies.load(path, origin["scale"], origin.get("encoder", ""))
-        question, _, about = study.question.strip().partition("\n")
-        expected = {
-            "question": question,
-            "about": about.strip(),
-            "limits": list(study.limits),
-            **({"retries": study.retries} if study.retries or "retries" in report else {}),
-            "claims": [_claim_json(claim) for claim in study.claims],
-        }
-        written = {name: report[name] for name in expected if name in report}
-        written["claims"] = [_claim_json(claim) for claim in written_claims]
-        wrong = [name for name in expected if _below(name, differences(written, expected))]
-        why = f"{path} has another {', '.join(wrong)}" if wrong else f"as {path} has them"
-        yield Check("study", "Question and claims are the study's", "changed" if wrong else "stands", why)
+    except UNFORESEEN as error:  # another scale, or the study needs what is not here
+        yield Check("study", sentence, "untested", f"the study cannot be loaded as the report says: {error}")
+        return
+    question, _, about = study.question.strip().partition("\n")
+    expected = {
+        "question": question,
+        "about": about.strip(),
+        "limits": list(study.limits),
+        **({"retries": study.retries} if study.retries or "retries" in report else {}),
+        "claims": [_claim_json(claim) for claim in study.claims],
+        "prepare": list(study.prepare),
+    }
+    written = {name: report[name] for name in expected if name in report}
+    written["claims"] = [_claim_json(claim) for claim in written_claims]
+    written["prepare"] = _commands(report)[: len(study.prepare)]
+    wrong = [name for name in expected if _below(name, differences(written, expected))]
+    why = f"{path} has another {', '.join(wrong)}" if wrong else f"as {path} has them"
+    yield Check("study", sentence, "changed" if wrong else "stands", why)
+
+
+def _commands(report: Json) -> list[str]:
+    return [str(command) for command in (report.get("reproduce") or {}).get("commands", ())]
+
+
+def _commands_check(report: Json) -> Iterator[Check]:
+    """Yield whether the commands that build and verify the study name its file, its scale and its encoder."""
+    study = report.get("study") or {}
+    said = {"file": study.get("file"), "--scale": study.get("scale"), "--encoder": study.get("encoder", "")}
+    places: dict[str, set[str]] = {"--out": {str(study.get("name"))}, "--store": set()}
+    wrong, built = [], False
+    for command in _commands(report):
+        try:
+            verb, *words = shlex.split(command.removeprefix("xstilts "))
+        except ValueError:
+            verb, words = "", [""]
+        if verb not in ("study", "verify") or not command.startswith("xstilts ") or not words:
+            continue
+        options = dict(zip(words[1::2], words[2::2], strict=False))
+        if verb == "study":
+            built = True
+            told = {"file": Path(words[0]).name, "--encoder": "", **options}
+            wrong += [name for name in said if name in told and said[name] not in (None, told[name])]
+        else:
+            options["--out"] = words[0]
+        for name, known in places.items():
+            known.update({options[name]} if name in options else {""} if name == "--store" else ())
+    wrong += [name for name, known in places.items() if len(known) > 1]
+    if built and study:
+        why = f"they have another {', '.join(wrong)}" if wrong else "as the report says where it comes from"
+        yield Check("commands", "The commands are those of this study", "changed" if wrong else "stands", why)
 
 
 def _claim_json(claim: Claim) -> Any:

@@ -19,7 +19,7 @@ from xstilts.data.languages import code_of
 from xstilts.data.readers import field_types
 from xstilts.data.readers.delimited import jsonl
 from xstilts.data.readers.parquet import parquet
-from xstilts.data.readers.row import XTREME_R, Input, Options, Report, Row, bad
+from xstilts.data.readers.row import OTHER_LANGUAGE, XTREME_R, Input, Options, Report, Row, bad
 from xstilts.errors import InputError
 
 OWN_BRACES = re.compile(r"\{(.*?)\}")  # of the sentence itself, which become parentheses
@@ -28,13 +28,8 @@ REMEDY = "the file is of another version: make it again with Mewsli-X's script"
 
 def mewslix(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
     """Read the mentions in the option `language` (first file), and all candidates (second)."""
-    elsewhere, queries = 0, False
     for row in jsonl(files[:1], options, report):
-        rows = _known(row, lambda row: _queries(row, options, report))
-        queries, elsewhere = queries or bool(rows), elsewhere + (not rows)
-        yield from rows
-    if elsewhere and not queries:
-        report.note(f"dropped: not in '{options.get('language')}'", files[0].name, elsewhere)
+        yield from _known(row, lambda row: _queries(row, options, report))
     for row in jsonl(files[1:], options, report):
         yield from _known(row, lambda row: _candidate(row, options))
 
@@ -77,6 +72,8 @@ def _queries(row: Row, options: Options, report: Report) -> Iterator[Row]:
         for mention in _get(row, "mentions"):
             values = {"id": mention["example_id"], "text": _marked(row, mention, options), "side": "query"}
             yield Row(row.place, {**values, "targets": (mention["entity_id"].strip(),)})
+    else:
+        report.note(OTHER_LANGUAGE.format(options.get("language")), row.place)
 
 
 def _candidate(row: Row, options: Options) -> Iterator[Row]:

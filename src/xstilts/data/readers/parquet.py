@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from xstilts.data.readers.row import Input, Options, Report, Row, bad, columns_of
+from xstilts.errors import may_pass
 
 DAMAGED = "the file is cut or damaged: get it again"
 Names = dict[str, list[str]]
@@ -25,6 +26,8 @@ def parquet(files: Sequence[Input], options: Options, report: Report) -> Iterato
         try:
             table = ParquetFile(file.path)
         except (ArrowException, OSError) as error:
+            if may_pass(error):
+                raise
             raise bad(file.name, f"expected Parquet: {error}", DAMAGED) from None
         with table:
             _check(file, table.schema_arrow.names, columns_of(options))
@@ -43,6 +46,8 @@ def _values(file: Input, table: Any) -> Iterator[dict[str, Any]]:
             yield from _decoded(file, batch, read)
             read += batch.num_rows
     except (ArrowException, OSError) as error:
+        if may_pass(error):
+            raise
         raise bad(f"{file.name}:row {read + 1}", f"expected Parquet: {error}", DAMAGED) from None
 
 

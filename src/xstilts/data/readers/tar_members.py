@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -63,7 +64,11 @@ def _members(archive: Path) -> tuple[str, ...]:
 @cache
 def _listed(archive: Path, size: int, modified: int) -> tuple[str, ...]:
     with _archive(archive) as opened_archive:
-        return tuple(sorted(member.name for member in opened_archive if member.isfile()))
+        names = sorted(member.name for member in opened_archive if member.isfile())
+    twice = next((one for one, other in pairwise(names) if one == other), None)
+    if twice is not None:
+        raise bad(str(archive), f"expected each file once, found {twice!r} again", "keep one of them, or get it again")
+    return tuple(names)
 
 
 @contextmanager

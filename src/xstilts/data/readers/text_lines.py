@@ -12,6 +12,7 @@ from xstilts.data.readers.row import Input, Report, bad
 from xstilts.data.readers.tar_members import DAMAGED, opened
 
 MARK = b"\xef\xbb\xbf"
+LONGEST = 2**29  # bytes of a line; a whole document of SQuAD's is one of 50 million
 
 
 # Beginnings of files that are no text: what they are, and what to do.
@@ -43,16 +44,25 @@ def refuse_binary(start: bytes, name: str, parquet: bool = False) -> None:
         raise bad(name, "expected a text file, found Parquet", "save the rows as JSON lines (UTF-8)")
 
 
+def refuse_long(raw: bytes, place: str) -> None:
+    """Raise InputError for a line that is too long to be one, before the rest of it is read."""
+    if len(raw) > LONGEST:
+        problem = f"expected a line of at most {LONGEST:,} bytes, found a longer one"
+        raise bad(place, problem, "is this a text file? its line ends may be damaged: get the file again")
+
+
 def lines(file: Input, report: Report) -> Iterator[tuple[int, str]]:
     """Yield (number from 1, line without its end); count byte order marks and CRLF as repairs.
 
-    Raises InputError, with line and byte, where the text is not UTF-8 or an archive is damaged.
+    Raises InputError, with line and byte, where the text is not UTF-8, a line is endless or an archive is damaged.
     """
     number = 0
     with opened(file.path) as stream:
         try:
-            for number, raw in enumerate(stream, 1):
+            while raw := stream.readline(LONGEST + 1):
+                number += 1
                 place = f"{file.name}:{number}"
+                refuse_long(raw, place)
                 if number == 1 and raw.startswith(MARK):
                     report.note("repaired: byte order mark", place)
                     raw = raw.removeprefix(MARK)

@@ -18,6 +18,7 @@ from xstilts.evidence.evaluation import retrieval, statements
 from xstilts.evidence.evaluation.part import ALL, Inputs, Part
 from xstilts.evidence.retrieval.corpus_files import open_corpus
 from xstilts.evidence.retrieval.source_search import INDEXES, sentence_encoder
+from xstilts.runtime import whole_files
 from xstilts.runtime.console import console, json_value
 from xstilts.runtime.tables import number, table
 
@@ -84,9 +85,9 @@ def show(report: Mapping[str, Any], out: Path | None = None) -> None:
     console().print(text, highlight=False, soft_wrap=True, markup=False)
     if out:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "evaluation.md").write_text(text + "\n", encoding="utf-8")
+        whole_files.write(out / "evaluation.md", text + "\n")
         content = json.dumps(json_value(report), indent=1, ensure_ascii=False)
-        (out / "evaluation.json").write_text(content + "\n", encoding="utf-8")
+        whole_files.write(out / "evaluation.json", content + "\n")
 
 
 def markdown(report: Mapping[str, Any]) -> Iterator[str]:

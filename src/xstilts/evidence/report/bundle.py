@@ -20,13 +20,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xstilts.errors import InputError
+from xstilts.errors import InputError, refusing
 from xstilts.evidence.report import citations, page, pdf, ro_crate
 from xstilts.evidence.report.to_json import KIND
 from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search.corpus import Corpus
 from xstilts.reporting import study_report
 from xstilts.reporting.page import html, markdown
+from xstilts.runtime import whole_files
 
 CORPUS, BINDINGS, PROPOSALS = "corpus", "bindings.json", "proposals.json"
 HTML, MARKDOWN, PDF, BIB, CSL, CLAIMS = (
@@ -66,8 +67,8 @@ def write(content: Json, corpus: Corpus, folder: Path, extra: Mapping[str, Any] 
     folder.mkdir(parents=True, exist_ok=True)
     corpora.save(corpus, folder / CORPUS)
     for name, value in (extra or {}).items():
-        (folder / name).write_text(_json(value), encoding="utf-8")
-    (folder / study_report.REPORT).write_text(_json(content), encoding="utf-8")
+        whole_files.write(folder / name, _json(value))
+    whole_files.write(folder / study_report.REPORT, _json(content))
     return write_views(folder)
 
 
@@ -75,11 +76,13 @@ def write_views(folder: Path) -> tuple[Path, ...]:
     """Write all views of the report in a folder again; return the files."""
     content, corpus = study_report.read(folder), corpora.read(folder / CORPUS)
     written = [folder / study_report.REPORT]
-    for name, data in render_views(content, corpus).items():
-        (folder / name).write_bytes(data)
+    with refusing(lambda: folder / study_report.REPORT, "make the report again"):
+        views = render_views(content, corpus)
+    for name, data in views.items():
+        whole_files.write(folder / name, data)
         written.append(folder / name)
     date = max((request.time for request in corpus.requests), default="")[:10]
-    (folder / ro_crate.METADATA).write_text(ro_crate.crate_metadata(content, folder, date), encoding="utf-8")
+    whole_files.write(folder / ro_crate.METADATA, ro_crate.crate_metadata(content, folder, date))
     return (*written, folder / ro_crate.METADATA)
 
 
@@ -133,7 +136,7 @@ def read_extra(folder: Path, name: str) -> Any:
     """
     try:
         return json.loads((folder / name).read_text(encoding="utf-8")) if (folder / name).is_file() else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{folder / name} is no JSON ({error}); make the report again") from error
 
 

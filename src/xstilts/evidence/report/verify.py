@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts import __version__
-from xstilts.errors import InputError
+from xstilts.errors import refusing
 from xstilts.evidence.claims import study_binding, study_measurements
 from xstilts.evidence.claims.bearing import Similarity
 from xstilts.evidence.claims.llm_proposals import Proposal
@@ -58,10 +58,8 @@ def verify(folder: Path, store: Path) -> tuple[Check, ...]:
     Raises:
         InputError: There is no evidence report, or it was not written by xstilts.
     """
-    try:
+    with refusing(lambda: folder / study_report.REPORT, "it is damaged: write it again"):
         return tuple(_checks(folder, study_report.read(folder), store))
-    except (KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{folder / study_report.REPORT} is damaged ({error!r}): write it again") from error
 
 
 def _checks(folder: Path, content: Json, store: Path) -> Iterator[Check]:

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xstilts.errors import InputError
+from xstilts.errors import UNFORESEEN, InputError, refusing
 from xstilts.evidence.retrieval.query_words import content_stems
 from xstilts.evidence.search import response_cache
 from xstilts.evidence.search.client import Client
@@ -36,7 +36,7 @@ from xstilts.evidence.search.work import (
     unique_works,
 )
 from xstilts.evidence.text.documents import Document
-from xstilts.runtime import progress
+from xstilts.runtime import progress, whole_files
 from xstilts.store import manifest
 
 ABSTRACT, FULL_TEXT = "abstract", "full text"
@@ -156,11 +156,11 @@ def save(corpus: Corpus, folder: Path) -> None:
         **dict(sorted(texts.items())),
     }
     for name, text in files.items():
-        (folder / name).write_bytes(text.encode())
+        whole_files.write(folder / name, text.encode())
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
     notice = invented_notice(corpus.works)
     index = ({"notice": notice} if notice else {}) | {"files": digests}
-    (folder / "corpus.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    whole_files.write(folder / "corpus.json", json.dumps(index, indent=1) + "\n")
 
 
 def changed_files(folder: Path) -> list[str]:
@@ -186,22 +186,27 @@ def read(folder: Path) -> Corpus:
     """
     if changed := changed_files(folder):
         raise InputError(f"{folder}: {', '.join(changed)} changed since the corpus was written; gather it again")
-    works, documents = [], {}
-    for row in _rows(folder / "works.jsonl"):
-        parts = row.pop("documents")
-        work = Work(
-            **{**row, "ids": WorkIds(**row["ids"]), **{key: tuple(row[key]) for key in ("authors", "disagreements")}}
+    with refusing(lambda: folder, "gather it again"):
+        works, documents = [], {}
+        for row in _rows(folder / "works.jsonl"):
+            parts = row.pop("documents")
+            work = Work(
+                **(
+                    row
+                    | {"ids": WorkIds(**row["ids"])}
+                    | {key: tuple(row[key]) for key in ("authors", "disagreements")}
+                )
+            )
+            works.append(work)
+            if parts:
+                documents[work.id] = tuple(_document(folder, work.id, part) for part in parts)
+        return Corpus(
+            tuple(works),
+            documents,
+            tuple(ScreeningDecision(**row) for row in _rows(folder / "screening.jsonl")),
+            tuple(RequestRecord(**response_cache.from_row(row)) for row in _rows(folder / "requests.jsonl")),
+            tuple(Failure(**response_cache.from_row(row)) for row in _rows(folder / "failures.jsonl")),
         )
-        works.append(work)
-        if parts:
-            documents[work.id] = tuple(_document(folder, work.id, part) for part in parts)
-    return Corpus(
-        tuple(works),
-        documents,
-        tuple(ScreeningDecision(**row) for row in _rows(folder / "screening.jsonl")),
-        tuple(RequestRecord(**response_cache.from_row(row)) for row in _rows(folder / "requests.jsonl")),
-        tuple(Failure(**response_cache.from_row(row)) for row in _rows(folder / "failures.jsonl")),
-    )
 
 
 def _duplicates(records_found: Sequence[Work]) -> Iterator[ScreeningDecision]:
@@ -279,8 +284,10 @@ def _digest(path: Path) -> str:
 def _index(folder: Path) -> dict[str, str]:
     try:
         digests: dict[str, str] = json.loads((folder / "corpus.json").read_bytes())["files"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, *UNFORESEEN) as error:
         raise InputError(f"{folder} holds no corpus (no readable corpus.json); gather one") from error
+    if not isinstance(digests, dict):
+        raise InputError(f"{folder}/corpus.json lists no files; gather the corpus again")
     if any(Path(name).is_absolute() or ".." in Path(name).parts for name in digests):
         raise InputError(f"{folder}/corpus.json lists files outside of its folder; do not use it")
     return digests

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 DOI = re.compile(r"10\.\d{4,9}/[^\s\ud800-\udfff]+")
-ARXIV = re.compile(r"(?:(?<![\d.])\d{4}\.\d{4,5}|[a-z-]+(?:\.[a-z]{2})?/\d{7})(?=v\d|[^\d]|$)", re.IGNORECASE)
+ARXIV = re.compile(
+    r"(?:(?<![\d.])\d{4}\.\d{4,5}|(?<![a-z-])[a-z-]++(?:\.[a-z]{2})?/\d{7})(?=v\d|[^\d]|$)", re.IGNORECASE
+)
 ACL = re.compile(r"[A-Z]\d{2}-\d{4}|\d{4}\.[a-z0-9_]+-[a-z0-9_]+\.\d+", re.IGNORECASE)
 S2 = re.compile(r"[0-9a-f]{40}")
 OPENALEX = re.compile(r"W\d+")

@@ -20,8 +20,9 @@ from typing import Any
 
 from xstilts.evidence.search.hosts import Host
 from xstilts.evidence.search.http_requests import Request
+from xstilts.runtime.disk_cache import user_folder
 
-CACHE = Path.home() / ".cache" / "xstilts" / "evidence"  # by default
+CACHE = user_folder() / "evidence"  # by default
 Params = tuple[tuple[str, str], ...]
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -24,11 +24,14 @@ from xstilts.errors import InputError
 
 CLOSERS = "\"'”’»)]}"
 ENDS = ".!?…。！？।۔؟"
+# Runs of stops, and numbers, are begun at their first character alone: time grows with the length of a text, no faster.
 STOP = re.compile(
-    rf"(?P<end>[.!?…]+[{re.escape(CLOSERS)}]*(?=\s|$)|[。！？।۔؟][{re.escape(CLOSERS)}]*)|(?P<gap>\n[^\S\n\f]*\n\s*)"
+    rf"(?P<end>(?<![.!?…])[.!?…]++[{re.escape(CLOSERS)}]*+(?=\s|$)|[。！？।۔؟][{re.escape(CLOSERS)}]*)|(?P<gap>\n[^\S\n\f]*\n\s*)"
 )
 HEADING = re.compile(r"^(?:\d+(?:\.\d+)*\.?[^\S\n]+[A-Z][^.!?\n]{0,80}|Abstract|ABSTRACT)[^\S\n]*$", re.MULTILINE)
-NUMBERED = re.compile(r"(?:\d+(?:\.\d+)*\.?|[IVX]+\.|[A-H](?:\.\d+)+\.?|[A-H]\.)\s+(?=\S)")
+NUMBERED = re.compile(r"(?:(?<!\d)(?<!\d\.)\d++(?:\.\d+)*\.?|[IVX]+\.|[A-H](?:\.\d+)+\.?|[A-H]\.)\s+(?=\S)")
+SPACE = re.compile(r"\s")
+LONGEST_SENTENCE = 10_000  # characters: of a table without stops, or of a text that is none
 PAGE_NUMBER = re.compile(r"\s*\d{1,4}[^\S\n]*[\n\f]\s*")
 SHORT = (
     "al e.g i.e cf vs viz etc fig figs eq eqs sec secs tab tabs ref refs no nos ch app appx dr prof mr mrs ms st approx"
@@ -185,7 +188,7 @@ def is_heading(text: str, first: bool = False) -> bool:
         Whether it is one.
     """
     line_text = " ".join(text.split())
-    bare = NUMBERED.sub("", line_text, count=1)
+    bare = NUMBERED.sub("", line_text, count=1) if len(line_text) <= 2 * LONGEST_HEADING else line_text
     if KNOWN.match(bare.capitalize()) or re.fullmatch(r"#+ .+", text.strip()):
         return True
     if (
@@ -204,7 +207,7 @@ def is_heading(text: str, first: bool = False) -> bool:
 @lru_cache(maxsize=1 << 14)
 def sentences(document: Document) -> tuple[Sentence, ...]:
     """Return the sentences of a document in order; between them is white space only."""
-    cuts = [*_boundaries(document.text), len(document.text)]
+    cuts = _shorter(document.text, [*_boundaries(document.text), len(document.text)])
     result: list[Sentence] = []
     start, begins = 0, True
     for cut in cuts:
@@ -236,6 +239,17 @@ def context_sentences(document: Document, start: int, end: int) -> tuple[str, st
         sentence.text for sentence in [sentence for sentence in sentences(document) if sentence.start >= end][:1]
     )
     return " ".join(before.split()), " ".join(after.split())
+
+
+def _shorter(text: str, cuts: Sequence[int]) -> Iterator[int]:
+    """Yield the ends of sentences, and more in white space where one is longer than any real one."""
+    start = 0
+    for cut in cuts:
+        while cut - start > LONGEST_SENTENCE and (space := SPACE.search(text, start + LONGEST_SENTENCE, cut)):
+            start = space.end()
+            yield start
+        yield cut
+        start = cut
 
 
 def _boundaries(text: str) -> Iterator[int]:

@@ -21,7 +21,8 @@ is quoted.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -237,29 +238,48 @@ def _numbers(text: str) -> Iterator[Number]:
     ]
     units = _lexicon("unit").find(text)
     mentions = [*names, *(term for term in terms if term.kind not in NAMES), *_lexicon("split").find(text)]
+    starts = [unit.start for unit in units]
+    parts = {pattern: _parts(text, pattern) for pattern in (SENTENCE, CLAUSE)}
     for start, end, value in sorted(_values(text)):
-        if not any(left <= start < right for left, right in hidden) and not _is_year(text, start, end, units):
-            yield _number(text, (start, end, value), units, mentions)
+        if any(left <= start < right for left, right in hidden):
+            continue
+        after = units[bisect_left(starts, end) : bisect_right(starts, end + UNIT_DISTANCE)]
+        if not _is_year(text, start, end, after):
+            yield _number(text, (start, end, value), after, mentions, parts)
+
+
+Parts = tuple[list[int], list[int]]  # the starts and the ends of what ends the parts of a text, in order
+
+
+def _parts(text: str, ends: re.Pattern[str]) -> Parts:
+    spans = [match.span() for match in ends.finditer(text)]
+    return [start for start, _ in spans], [end for _, end in spans]
 
 
 def _is_year(text: str, start: int, end: int, units: Iterable[Mention]) -> bool:
     """Return whether a number is a year: of four digits in its range, without a unit, and no setting of a training."""
-    adjoins = any(unit.start >= end and not text[end : unit.start].strip() for unit in units)
+    adjoins = any(not text[end : unit.start].strip() for unit in units)
     setting = SETTING.search(text, max(0, start - UNIT_DISTANCE), start)
     return bool(YEAR.fullmatch(text, start, end)) and not adjoins and not setting and text[end : end + 1] != "%"
 
 
-def _number(text: str, at: tuple[int, int, Decimal], units: Iterable[Mention], mentions: Iterable[Mention]) -> Number:
-    """Return a number with what it is of; one that says how was trained is of nothing."""
+def _number(
+    text: str,
+    at: tuple[int, int, Decimal],
+    units: Iterable[Mention],
+    mentions: Iterable[Mention],
+    parts: Mapping[re.Pattern[str], Parts],
+) -> Number:
+    """Return a number with what it is of; one that says how was trained is of nothing. Units: those close after it."""
     start, end, value = at
     setting = SETTING.search(text, max(0, start - UNIT_DISTANCE), start)
-    adjoins = next((unit.name for unit in units if unit.start >= end and not text[end : unit.start].strip()), "")
+    adjoins = next((unit.name for unit in units if not text[end : unit.start].strip()), "")
     if setting and not (setting["list"] and adjoins):
         return Number(text[start:end], value, adjoins)
-    unit, in_sentence = _unit(text, start, end, units), _within(text, start, mentions, SENTENCE)
+    unit, in_sentence = _unit(text, start, end, units), _within(start, mentions, parts[SENTENCE], len(text))
     scores = unit in SCORES and text[end - 1].isdigit()
     splits = {mention.name for mention in in_sentence if mention.kind == "split"} if scores or unit in COUNTS else set()
-    near = _within(text, start, mentions, CLAUSE)
+    near = _within(start, mentions, parts[CLAUSE], len(text))
     return Number(
         text[start:end],
         value,
@@ -307,10 +327,11 @@ def _list_of(number: str) -> re.Pattern[str]:
     return re.compile(rf"(?i:(?:\s*,\s*{item})*,?(?:\s+(?:and|or|to)\s+|\s?[-–—]\s?){item}(?![\w.,]*\d|[KMB]\b))")
 
 
-def _within(text: str, offset: int, mentions: Iterable[Mention], ends: re.Pattern[str]) -> list[Mention]:
+def _within(offset: int, mentions: Iterable[Mention], parts: Parts, length: int) -> list[Mention]:
     """Return the mentions between the ends of a sentence, or of a clause, around an offset."""
-    left = max((match.end() for match in ends.finditer(text, 0, offset)), default=0)
-    right = next((match.start() for match in ends.finditer(text, offset)), len(text))
+    starts, ends = parts
+    before, after = bisect_right(ends, offset), bisect_left(starts, offset)
+    left, right = ends[before - 1] if before else 0, starts[after] if after < len(starts) else length
     return [mention for mention in mentions if left <= mention.start < right]
 
 

@@ -21,7 +21,7 @@ from xstilts.evidence.verifier.finding_pairs import FindingPairScores
 from xstilts.evidence.verifier.model_card import COVERAGES, FOLDS, PRECISION, SHUFFLES, ModelCard, VerifierScores
 from xstilts.evidence.verifier.scifact import LABELS, SENTENCES_READ, SciFact
 from xstilts.experiments.score_table import drawn, marked
-from xstilts.runtime import extras
+from xstilts.runtime import extras, whole_files
 from xstilts.runtime.console import console
 from xstilts.runtime.machine import Runtime
 
@@ -172,8 +172,8 @@ def save(report: SciFactReport, out: Path) -> tuple[Path, Path]:
     """
     out.mkdir(parents=True, exist_ok=True)
     markdown_file, json_file = out / f"{NAME}.md", out / f"{NAME}.json"
-    markdown_file.write_text(markdown(report), encoding="utf-8")
-    json_file.write_text(json.dumps(to_json(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    whole_files.write(markdown_file, markdown(report))
+    whole_files.write(json_file, json.dumps(to_json(report), indent=1, allow_nan=False) + "\n")
     return markdown_file, json_file
 
 
