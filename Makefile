@@ -10,7 +10,7 @@ REAL_LANGUAGES := en,de,fi,ar,hi,zh
 export TOKENIZERS_PARALLELISM = false
 unexport PYTHONDONTWRITEBYTECODE  # each process of the tests would compile the package again
 
-.PHONY: demo real real-encoder test check static slow chaos cluster browser docs bench bench-gpu bench-multi-gpu clean
+.PHONY: demo real real-encoder test check static slow chaos cluster slurm browser docs bench bench-gpu bench-multi-gpu clean
 
 demo: $(PLAIN)
 	$(BIN)/xstilts sandbox demo --store work/demo --out work/demo-tables
@@ -49,6 +49,12 @@ chaos: $(READY)
 cluster: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,slurm]"
 	$(BIN)/python -m pytest -m "slow or not slow" tests/store/test_ray_executor.py tests/store/test_slurm_executor.py
+
+# Builds in a real Slurm of two nodes, whose daemons the tests start on this machine. As root, with Debian's packages
+# slurmctld, slurmd, munge and slurm-client.
+slurm: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[slurm]"
+	$(BIN)/python -m pytest -m slurm tests/store/test_real_slurm.py
 
 # Needs node and Chromium; what node needs besides is put into work/node.
 browser: $(READY) work/node/node_modules

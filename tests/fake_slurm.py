@@ -1,7 +1,8 @@
 """A stand-in for Slurm's commands on one machine: `install` puts them on a folder for PATH.
 
 It has what a build relies on: arrays, dependencies (afterok, afterany, of jobs and of elements of arrays), jobs that can
-never start, states, signals to a job's step, requeuing and cancelling. It has no time limits, users or nodes.
+never start, states, signals to a job's step, requeuing and cancelling; it refuses what Slurm 22.05 refuses, in its words.
+It has no time limits, users, nodes or accounting, and starts a requeued job at once, not after Slurm's two minutes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 COMMANDS = ("sbatch", "squeue", "sacct", "scontrol", "scancel", "srun")
+LARGEST_ARRAY = 4  # a site's MaxArraySize; Slurm's own default is 1001
 OVER = ("COMPLETED", "FAILED", "CANCELLED")
 
 
@@ -30,7 +32,7 @@ def install(folder: Path, slots: int = 2) -> dict[str, str]:
         (commands / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" "{__file__}" {name} "$@"\n')
         (commands / name).chmod(0o755)
     path = f"{commands}{os.pathsep}{os.environ['PATH']}"
-    return {"PATH": path, "FAKE_SLURM": str(state), "FAKE_SLURM_SLOTS": str(slots)}
+    return {"PATH": path, "FAKE_SLURM": str(state), "FAKE_SLURM_SLOTS": str(slots), "FAKE_SLURM_MOST": "1000"}
 
 
 def root() -> Path:
@@ -63,13 +65,21 @@ def sbatch(arguments: list[str]) -> None:
     script = Path(arguments[-1]).read_text()
     options = dict(re.findall(r"^#SBATCH --([\w-]+)=?(.*)$", script, re.MULTILINE))
     options = {name: value.strip("'") for name, value in options.items()}
+    if not re.fullmatch(r"(\d+([KMGT]B?)?)?", options.get("mem", "")):
+        sys.exit("sbatch: error: Invalid --mem specification")
+    failed = "sbatch: error: Batch job submission failed:"
     if options.get("partition") == "none":
-        sys.exit("sbatch: error: invalid partition specified: none")
+        sys.exit(f"sbatch: error: invalid partition specified: none\n{failed} Invalid partition name specified")
     counter = root() / "counter"
     number = int(counter.read_text()) + 1 if counter.exists() else 1
     counter.write_text(str(number))
     last = re.match(r"0-(\d+)", options.get("array", ""))
     ids = [f"{number}_{element}" for element in range(int(last[1]) + 1)] if last else [str(number)]
+    if len(ids) > LARGEST_ARRAY:
+        sys.exit(f"{failed} Invalid job array specification")
+    if len(ids) + sum(job["state"] not in OVER for job in jobs().values()) > int(os.environ["FAKE_SLURM_MOST"]):
+        policy = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+        sys.exit(f"sbatch: error: QOSMaxSubmitJobPerUserLimit\n{failed} {policy}")
     for id in ids:
         change(id, state="PENDING", script=script, options=options, cwd=os.getcwd(), requeue=False)
         subprocess.Popen(
@@ -161,12 +171,19 @@ def squeue(arguments: list[str]) -> None:
 
 
 def sacct(arguments: list[str]) -> None:
-    print(read(arguments[arguments.index("-j") + 1])["state"])
+    sys.exit("Slurm accounting storage is disabled")
 
 
 def scontrol(arguments: list[str]) -> None:
-    assert arguments[0] == "requeue"
-    change(arguments[1], requeue=True)
+    match arguments:
+        case ["requeue", id]:
+            change(id, requeue=True)
+        case ["show", "config"]:
+            print(f"Configuration data as of now\nMaxArraySize            = {LARGEST_ARRAY}\nMaxDBDMsgs = 20004")
+        case ["-o", "show", "job", id]:
+            print(f"JobId={id} JobName=job JobState={read(id)['state']} Reason=None Dependency=(null)")
+        case _:
+            raise AssertionError(arguments)
 
 
 def scancel(arguments: list[str]) -> None:

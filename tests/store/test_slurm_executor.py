@@ -29,9 +29,9 @@ from xstilts.runtime.machine import Runtime
 from xstilts.store import local_executor, slurm_executor, slurm_log
 from xstilts.store.build import is_built
 from xstilts.store.build_log import BuildLog
-from xstilts.store.executor import Job
+from xstilts.store.executor import Job, Resources
 from xstilts.store.local_executor import Unbuilt, _Side, build_all
-from xstilts.store.slurm_executor import BundleTask
+from xstilts.store.slurm_executor import BundleTask, SlurmExecutor
 from xstilts.store.slurm_log import SlurmJob, Submission
 from xstilts.store.stage import Stage
 
@@ -141,6 +141,34 @@ def test_a_cancelled_job_is_named_and_what_needs_it_is_not_tried(slurm: Runtime)
         build_all(STAGES, slurm)
 
 
+@pytest.mark.slow
+def test_a_site_s_limits_divide_arrays_and_hold_jobs_back(slurm: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five jobs at once, where an array has at most four elements and a user at most three jobs."""
+    monkeypatch.setenv("FAKE_SLURM_MOST", "3")
+    notes: list[str] = []
+    progress.listen(lambda event: None if event.total else notes.append(event.label))
+    assert build_all([stepwise(f"{number}", 1) for number in range(5)], slurm) == 5
+    assert "2 jobs follow when the site's limit allows: this process submits them" in notes
+    assert {job["state"] for job in fake_slurm.jobs().values()} == {"COMPLETED"}
+    monkeypatch.setenv("FAKE_SLURM_MOST", "0")
+    with pytest.raises(InputError, match="Slurm takes no more jobs.*QOSMaxSubmitJobPerUserLimit"):
+        build_all([plain("other")], slurm)
+
+
+def test_where_data_cannot_be_read_jobs_that_were_held_back_are_not_submitted(
+    slurm: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = SlurmExecutor(slurm)
+    bad, training = failing("row 7 is wrong"), plain("training", (plain("data"),))
+    first, then = (Job(n, (item,), Resources(), print, b"", (), item is training) for n, item in ((1, bad), (2, training)))
+    executor.jobs, executor.arrays, executor.gate = [first, then], [[then]], ((slurm.store, 1),)
+    executor.submission = Submission(slurm.store, 0.0, {}, {}, {})
+    slurm.store.mkdir()
+    (slurm.store / "1.ended.json").write_text(f'{{"failed": {{"{bad.key}": ["row 7 is wrong", true]}}, "stop": ""}}')
+    assert list(executor._submit_more()) == [(then, {training.key: None})]
+    assert (executor.jobs, executor.arrays) == ([first], [])
+
+
 def test_what_slurm_refuses_is_told(slurm: Runtime) -> None:
     machine = Runtime(slurm.store, device="cpu", cluster=Cluster("slurm", partition="none"))
     with pytest.raises(InputError, match=r"Slurm refuses the job 'a'.*invalid partition specified"):
@@ -228,6 +256,17 @@ def test_states_are_those_of_the_files_where_slurm_cannot_be_asked(tmp_path: Pat
     assert submission.states(known) == states | {1: "lost", 5: "running"}
     submission.write()
     assert slurm_log.read(tmp_path.parent) == []
+
+
+def test_jobs_of_others_that_a_site_hides_are_not_taken_for_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = Submission(tmp_path, 0.0, {}, {}, {1: SlurmJob("8", 1, ("a",)), 2: SlurmJob("9", 2, ("b",))})
+    monkeypatch.setattr(slurm_log, "user", submission.owner.__str__)
+    assert submission.states({}) == {1: "lost", 2: "lost"}
+    monkeypatch.setattr(slurm_log, "user", lambda: "colleague")
+    assert submission.states({}) == {1: "pending", 2: "pending"}
+    assert submission.states({"9": "RUNNING"}) == {1: "lost", 2: "running"}
 
 
 class Queueing:

@@ -12,6 +12,7 @@ queued and submits only what none of them builds.
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import re
@@ -42,9 +43,16 @@ LOOK = 2.0  # seconds between two looks at the files of jobs
 PATIENCE = 60.0  # seconds that a job waits for its inputs to appear: other hosts' files are seen late
 RUNS = 10_000  # times that a job may be queued again at its time limit
 SAVING = 300  # seconds before the time limit at which a job saves its state, at most a quarter of the limit
+LARGEST = 1001  # elements of an array, where Slurm does not say: its own default
+# How Slurm says that a user, or everybody, may have no more jobs queued at present.
+FULL = re.compile(r"Submit\w*Limit|job submit limit|temporarily un(?:available|able to accept)")
 NAMED = 20  # jobs that a dependency lists one by one; of more in one array it waits for the whole array
 TOO_LONG = StageError("it takes longer than a job may, and cannot be continued: give a longer --slurm-time")
 Place = tuple[Path, int]  # folder of a submission, number of a job
+
+
+class Full(InputError):
+    """Slurm takes no more jobs at present."""
 
 
 class Requeued:
@@ -112,6 +120,7 @@ class BundleTask(Requeued):
         """Build the stages whose inputs are there, and write which of them failed."""
         bundle, machine = pickle.loads(self.packed)
         before = slurm_log.content(self.folder / f"{self.number}.json") or {}
+        (self.folder / f"{self.number}.ended.json").unlink(missing_ok=True)  # it may have been queued again by hand
         left = [item for item in bundle if not build.is_built(item, machine)]
         if before.get("state") == slurm_log.REQUEUED and before.get("left") == len(left) and not left[0].work.resumes:
             self._end({item.key: TOO_LONG for item in left})
@@ -158,10 +167,13 @@ class BundleTask(Requeued):
 
 @dataclass
 class SlurmExecutor:
-    """Submits the jobs of a build to Slurm, all at the first `ended`.
+    """Submits the jobs of a build to Slurm, at the first `ended` all that the site's limits let it.
 
     Attributes:
         machine: Its `cluster` says what Slurm is asked for; `threads` are the cores of a job (0: one).
+        submission: What was submitted.
+        jobs: The jobs that have not ended.
+        arrays: Those that are not submitted yet, inputs before what needs them.
 
     Raises:
         InputError: Submitit is not installed, or there is no Slurm.
@@ -175,13 +187,16 @@ class SlurmExecutor:
     jobs: list[Job] = field(default_factory=list, init=False)
     places: dict[int, tuple[Place, ...]] = field(default_factory=dict, init=False)  # of the jobs that build a job
     ids: dict[Place, str] = field(default_factory=dict, init=False)
+    arrays: list[list[Job]] = field(default_factory=list, init=False)
+    gate: tuple[Place, ...] = field(default=(), init=False)  # jobs without whose success no gated one may run
 
     def __post_init__(self) -> None:
         extras.require("slurm", "the executor 'slurm'")
         self.gpus = self.machine.cluster.gpus
         self.store = self.machine.store.absolute()
-        self.queue, self.missed, self.looked, self.asked = Queue(), set[str](), 0.0, 0.0
+        self.queue, self.missed, self.looked, self.asked, self.tried = Queue(), set[str](), 0.0, 0.0, 0.0
         self.earlier: dict[Path, Submission] = {}
+        self.owners = set[str]()  # who has submitted these
 
     def submit(self, job: Job) -> None:
         """Take a job; it is submitted together with all others."""
@@ -195,7 +210,7 @@ class SlurmExecutor:
             InputError: Slurm refuses a job.
         """
         if self.submission is None:
-            self._submit_all()
+            yield from self._submit_all()
         time.sleep(seconds)
         if time.monotonic() - self.looked < LOOK:
             return
@@ -204,9 +219,11 @@ class SlurmExecutor:
         over = {folder: submission.ended() for folder, submission in self._submissions().items()}
         for job in tuple(self.jobs):
             places = self.places[job.number]
-            if all(number in over[folder] or self.ids[folder, number] in gone for folder, number in places):
+            if all(number in over[folder] or self.ids.get((folder, number)) in gone for folder, number in places):
                 self.jobs.remove(job)
                 yield job, self._failures(job, places)
+        if self.arrays and time.monotonic() - self.tried >= self.queue.every:
+            yield from self._submit_more()
         self.looked = time.monotonic()
 
     def cancel(self, error: BaseException) -> None:
@@ -225,8 +242,8 @@ class SlurmExecutor:
 
     # Submission.
 
-    def _submit_all(self) -> None:
-        """Submit every job that no queued job of an earlier build does already."""
+    def _submit_all(self) -> Iterator[tuple[Job, Failures]]:
+        """Submit every job that no queued job of an earlier build does already; yield what cannot be built."""
         name = f"{re.sub(r'[^A-Za-z0-9]', '_', socket.gethostname())}-{os.getpid()}-{time.time_ns()}"
         folder = self.store / slurm_log.FOLDER / name
         held = self._held()
@@ -248,20 +265,58 @@ class SlurmExecutor:
         if not new:
             return
         folder.mkdir(parents=True)
-        gate = [place for job in self.jobs if not job.gated for place in self.places[job.number]]
+        if any(job.gated for job in self.jobs):
+            self.gate = tuple(place for job in self.jobs if not job.gated for place in self.places[job.number])
+        most = _largest_array()
         for jobs in _arrays(new, self.jobs):
-            self._submit_array(jobs, gate if jobs[0].gated else ())
+            self.arrays += [jobs[start : start + most] for start in range(0, len(jobs), most)]
+        yield from self._submit_more()
         ids = sorted({job.id.partition("_")[0] for job in self.submission.jobs.values()}, key=int)
         shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+        later = sum(map(len, self.arrays))
+        if later:
+            progress.note(f"{counted(later, 'job')} follow when the site's limit allows: this process submits them")
         progress.note(
-            f"{counted(len(new), 'job')} submitted to Slurm ({shown}); they go on if this process ends, "
+            f"{counted(len(new) - later, 'job')} submitted to Slurm ({shown}); they go on if this process ends, "
             f"`xstilts watch {self.machine.store}` shows them"
         )
 
-    def _submit_array(self, jobs: Sequence[Job], gate: Collection[Place]) -> None:
+    def _submit_more(self) -> Iterator[tuple[Job, Failures]]:
+        """Submit jobs until all are or Slurm takes no more for now; yield those that must not run any more.
+
+        Raises:
+            Full: Slurm takes none, though no job of this build is queued.
+        """
+        self.tried = time.monotonic()
+        while self.arrays:
+            jobs = self.arrays[0]
+            if jobs[0].gated and self._gate_failed():
+                for job in self.arrays.pop(0):
+                    self.jobs.remove(job)
+                    yield job, {item.key: None for item in job.stages}
+                continue
+            try:
+                self._submit_array(jobs)
+            except Full:
+                if len(jobs) > 1:
+                    self.arrays[:1] = [jobs[: len(jobs) // 2], jobs[len(jobs) // 2 :]]
+                    continue
+                if not any(self.ids.keys() & set(self.places[job.number]) for job in self.jobs):
+                    raise
+                return
+            del self.arrays[0]
+
+    def _gate_failed(self) -> bool:
+        """Return whether a job has failed without whose success no gated one may run."""
+        submissions = self._submissions()
+        outcomes = [submissions[folder].outcome(number) for folder, number in self.gate]
+        return any(outcome and (outcome.get("failed") or outcome.get("stop")) for outcome in outcomes)
+
+    def _submit_array(self, jobs: Sequence[Job]) -> None:
         """Submit jobs as one array, and write down their numbers."""
         assert self.submission is not None
         folder = self.submission.folder
+        gate = self.gate if jobs[0].gated else ()
         before = {place for job in jobs for number in job.after for place in self.places[number]}
         parts = {"afterok": _listed(self.ids[place] for place in gate)}
         parts["afterany"] = _listed(self.ids[place] for place in before - set(gate))
@@ -282,11 +337,13 @@ class SlurmExecutor:
     def _held(self) -> dict[str, Place]:
         """Return the stages that queued or running jobs of earlier builds will build, with the job of each."""
         held: dict[str, Place] = {}
-        queue = self.queue.states(anew=True)
-        for submission in slurm_log.read(self.store):
+        submissions = slurm_log.read(self.store)
+        self.owners = {submission.owner for submission in submissions}
+        queue = self.queue.states(anew=True, owners=self.owners) or {}
+        for submission in submissions:
             states = submission.states(queue)
             for number, job in submission.jobs.items():
-                if states[number] in (slurm_log.PENDING, slurm_log.RUNNING, slurm_log.REQUEUED) and queue is not None:
+                if states[number] in (slurm_log.PENDING, slurm_log.RUNNING, slurm_log.REQUEUED) and job.id in queue:
                     place = submission.folder, number
                     held |= dict.fromkeys(job.keys, place)
                     self.ids[place], self.earlier[submission.folder] = job.id, submission
@@ -303,7 +360,7 @@ class SlurmExecutor:
         if time.monotonic() - self.asked < self.queue.every:
             return set()
         self.asked = time.monotonic()
-        queue = self.queue.states(anew=True)
+        queue = self.queue.states(anew=True, owners=self.owners)
         if queue is None:
             return set()
         absent = {id for id in self.ids.values() if id not in queue}
@@ -372,6 +429,7 @@ def submitted(
         Slurm's ids.
 
     Raises:
+        Full: Slurm takes no more jobs at present.
         InputError: There is no Slurm here, or it refuses the job.
     """
     import submitit
@@ -394,19 +452,30 @@ def submitted(
     }
     memory = cluster.memory_gib or needs.memory / 2**30
     if memory:
-        wanted["mem"] = max(1.0, round(memory, 2))
+        wanted["mem"] = f"{math.ceil(max(1.0, memory) * 1024)}M"  # a number with a fraction is no size for sbatch
     try:
         executor = submitit.SlurmExecutor(logs, max_num_timeout=RUNS)
-        executor.update_parameters(**{key: value for key, value in wanted.items() if value is not None})
+        given = {key: value for key, value in wanted.items() if value is not None}
+        executor.update_parameters(**given, wckey=None)  # submitit's own key is refused at a site that has a list
         with executor.batch():
             jobs = [executor.submit(task) for task in tasks]
     except submitit.core.utils.FailedJobError as error:
-        raise InputError(
-            f"Slurm refuses the job '{name}': {str(error).strip()}; correct the --slurm-… options"
-        ) from None
+        reason = str(error).strip()
+        if FULL.search(reason):
+            raise Full(f"Slurm takes no more jobs ({reason}): wait until some of yours have ended, and run again") from None
+        raise InputError(f"Slurm refuses the job '{name}': {reason}; correct the --slurm-… options") from None
     except RuntimeError as error:
         raise InputError(f"no Slurm here ({error}): submit from a machine that has sbatch and srun") from None
     return [str(job.job_id) for job in jobs]
+
+
+def _largest_array() -> int:
+    """Return how many elements an array may have at this site."""
+    with suppress(OSError, subprocess.SubprocessError):
+        answer = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, check=True, timeout=60)
+        if match := re.search(r"^MaxArraySize\s*=\s*(\d+)", answer.stdout, re.MULTILINE):
+            return max(1, int(match[1]))  # 0: the site has no arrays
+    return LARGEST
 
 
 def _arrays(jobs: Sequence[Job], every: Sequence[Job]) -> list[list[Job]]:

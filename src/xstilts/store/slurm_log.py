@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +68,13 @@ class Submission:
     arguments: dict[str, Any]
     jobs: dict[int, SlurmJob]
 
+    @property
+    def owner(self) -> str:
+        """The user who submitted it; "" where the system knows no name."""
+        with suppress(OSError, KeyError, NotImplementedError):
+            return self.folder.owner()
+        return ""
+
     def write(self) -> None:
         """Write `jobs.json`, in place of an earlier version."""
         jobs = [[job.id, job.number, job.keys, job.after] for job in self.jobs.values()]
@@ -94,9 +102,11 @@ class Submission:
 
         Returns:
             "pending", "running", "requeued", "done", "failed", or "lost" for one that Slurm no longer knows and that
-            has written no outcome.
+            has written no outcome. A site may hide another user's jobs: where none is listed, files alone tell.
         """
         states = {}
+        if queue is not None and self.owner not in ("", user()) and not any(j.id in queue for j in self.jobs.values()):
+            queue = None
         for number, job in self.jobs.items():
             if outcome := self.outcome(number):
                 states[number] = FAILED if outcome.get("failed") or outcome.get("stop") else DONE
@@ -115,7 +125,7 @@ class Submission:
 
 @dataclass
 class Queue:
-    """Slurm's queue of this user's jobs, asked at most every few seconds.
+    """Slurm's queue of some users' jobs, asked at most every few seconds.
 
     Attributes:
         every: Seconds between two questions.
@@ -125,16 +135,18 @@ class Queue:
     _asked: float = field(default=float("-inf"), init=False)
     _states: dict[str, str] | None = field(default=None, init=False)
 
-    def states(self, anew: bool = False) -> dict[str, str] | None:
+    def states(self, anew: bool = False, owners: Collection[str] = ()) -> dict[str, str] | None:
         """Return Slurm's state of each job that it has queued or runs, by id; None where it cannot be asked.
 
         Args:
             anew: Ask now, however short ago it was asked.
+            owners: Whose jobs, beside this user's; not in an answer that is younger than `every`.
         """
         if anew or time.monotonic() - self._asked >= self.every:
             self._asked, self._states = time.monotonic(), None
-            # All of the user's jobs: a question for certain ones is an error where Slurm has forgotten one of them.
-            command = ["squeue", "-h", "-r", "-u", getpass.getuser(), "-o", "%i|%T"]
+            # All of their jobs: a question for certain ones is an error where Slurm has forgotten one of them.
+            users = ",".join(sorted({user(), *owners} - {""}))
+            command = ["squeue", "-h", "-r", "-u", users, "-o", "%i|%T"]
             with suppress(OSError, subprocess.SubprocessError):
                 answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
                 lines = (line.strip().split("|") for line in answer.stdout.splitlines())
@@ -142,12 +154,22 @@ class Queue:
         return self._states
 
 
+def user() -> str:
+    """Return the name of this process's user."""
+    return getpass.getuser()
+
+
 def final_state(job: str) -> str:
-    """Return what Slurm's accounting says of a job that has left the queue, such as "OUT_OF_MEMORY"; "" if nothing."""
-    with suppress(OSError, subprocess.SubprocessError):
-        command = ["sacct", "-n", "-X", "-P", "-j", job, "-o", "State"]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-        return next((line.strip() for line in reversed(answer.stdout.splitlines()) if line.strip()), "")
+    """Return what Slurm says of a job that has left the queue, such as "OUT_OF_MEMORY"; "" if nothing.
+
+    Its accounting does, where a site has one; the controller does for some minutes after a job's end.
+    """
+    asked = ["sacct", "-n", "-X", "-P", "-j", job, "-o", "State"], ["scontrol", "-o", "show", "job", job]
+    for command, pattern in zip(asked, (r"^(\w+)", r"\bJobState=(\w+)"), strict=True):
+        with suppress(OSError, subprocess.SubprocessError):
+            answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+            if states := re.findall(pattern, answer.stdout, re.MULTILINE):
+                return str(states[-1])
     return ""
 
 
@@ -177,7 +199,7 @@ def status(store: Path, queue: Queue) -> tuple[list[BuildStatus], dict[str, int]
     """
     builds, counts = [], Counter[str]()
     submissions = read(store)
-    known = queue.states() if submissions else None
+    known = queue.states(owners={submission.owner for submission in submissions}) if submissions else None
     for submission in submissions:
         states = submission.states(known)
         alive = bool({PENDING, RUNNING, REQUEUED} & set(states.values()))
