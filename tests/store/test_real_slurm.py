@@ -87,7 +87,11 @@ def configuration() -> Iterator[Path]:
     munge += [f"--log-file={folder}/munged.log", f"--seed-file={folder}/seed", f"--socket={folder}/munge.socket"]
     started = []
     try:
-        for command in (["munged", "-F", *munge], ["slurmctld", "-D", "-i"], *(["slurmd", "-D", "-N", n] for n in NODES)):
+        for command in (
+            ["munged", "-F", *munge],
+            ["slurmctld", "-D", "-i"],
+            *(["slurmd", "-D", "-N", n] for n in NODES),
+        ):
             environment = os.environ | {"SLURM_CONF": str(file)}
             with (folder / "output").open("a") as output:
                 started.append(subprocess.Popen(command, env=environment, stdout=output, stderr=output))
@@ -300,10 +304,14 @@ def test_a_study_that_is_submitted_with_its_command_gives_the_bytes_of_this_mach
 ) -> None:
     """The command itself is a job, which submits the others."""
     (tmp_path / "study.py").write_text(STUDY)
-    (tmp_path / "xstilts.toml").write_text('[defaults]\ndevice = "cpu"\nthreads = 1\nexecutor = "slurm"\nstore = "store"\n')
+    (tmp_path / "xstilts.toml").write_text(
+        '[defaults]\ndevice = "cpu"\nthreads = 1\nexecutor = "slurm"\nstore = "store"\n'
+    )
     command = [sys.executable, "-m", "xstilts", "study", "study.py"]
     subprocess.run([*command, "--slurm-time", "30", "--detach"], cwd=tmp_path, check=True)
-    subprocess.run([*command, "--executor", "local", "--store", "here", "--out", "here-report"], cwd=tmp_path, check=True)
+    subprocess.run(
+        [*command, "--executor", "local", "--store", "here", "--out", "here-report"], cwd=tmp_path, check=True
+    )
     until(lambda: not run("squeue", "-h"), 1200)
     (messages,) = machine.store.glob(".slurm/command-*/*_log.out")
     assert "stages built; the report is study/report.html" in messages.read_text()

@@ -160,7 +160,9 @@ def test_where_data_cannot_be_read_jobs_that_were_held_back_are_not_submitted(
 ) -> None:
     executor = SlurmExecutor(slurm)
     bad, training = failing("row 7 is wrong"), plain("training", (plain("data"),))
-    first, then = (Job(n, (item,), Resources(), print, b"", (), item is training) for n, item in ((1, bad), (2, training)))
+    first, then = (
+        Job(n, (item,), Resources(), print, b"", (), item is training) for n, item in ((1, bad), (2, training))
+    )
     executor.jobs, executor.arrays, executor.gate = [first, then], [[then]], ((slurm.store, 1),)
     executor.submission = Submission(slurm.store, 0.0, {}, {}, {})
     slurm.store.mkdir()

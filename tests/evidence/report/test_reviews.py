@@ -6,11 +6,14 @@ import io
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 from small_corpus import DENIED, QUESTION, SAID, told
 
 from xstilts.evidence.report import bundle, review
-from xstilts.evidence.report.reviewers import Check, check_each
+from xstilts.evidence.report.reviewers import Check, ReviewInput, candour, check_each
 from xstilts.evidence.report.to_json import synthesis_to_json
+from xstilts.evidence.search.identifiers import WorkIds
 
 BY_CONSTRUCTION = "Does a larger batch size change inference efficiency?"
 
@@ -72,6 +75,17 @@ def test_a_sound_report_is_above_what_a_defect_allows() -> None:
     assert without["score"] == review.MAX_DEFECTIVE
     assert without["defects"] == ["limits are listed: not listed"]
     assert "With a defect the score is at most 5" in without["said"]
+
+
+@given(
+    some.from_regex(r"10\.(5555|3384)/(stub|nejlt|x)[-.a-z0-9]{0,9}(\.20[0-9]{2}\.[0-9]{4,5})?", fullmatch=True),
+    some.from_regex(r"[0-9]{4}\.[0-9]{4,5}|", fullmatch=True),
+    some.from_regex(r"20[0-9]{2}\.(stub|nejlt|substub)-1\.[0-9]|", fullmatch=True),
+)
+def test_only_identifiers_of_no_real_work_are_taken_for_invented(doi: str, arxiv: str, acl: str) -> None:
+    ids = WorkIds(doi=doi, arxiv=arxiv, acl=acl)
+    report: Any = {"works": [{"key": "k", "ids": vars(ids)}]}
+    assert [key for key, _ in candour._marked(ReviewInput(report, {}, {}))] == ["k"] * ids.invented
 
 
 def test_own_words_that_no_facet_holds_are_missed() -> None:

@@ -20,7 +20,12 @@ DOWN = re.compile(
     r"|save|less|fewer|no evidence|not|never)\w*",
     re.IGNORECASE,
 )
-INVENTED = re.compile(r"10\.5555/stub\.|(?:\b|:)\d{2}(?:1[3-9]|[2-9]\d)\.\d{4,5}$|\.?stub-", re.IGNORECASE)
+# By scheme, what no real work has: a DOI for examples, a volume of no Anthology, a month beyond twelve.
+INVENTED = {
+    "doi": re.compile(r"10\.5555/stub\.", re.IGNORECASE),
+    "acl": re.compile(r"\d+\.stub-", re.IGNORECASE),
+    "arxiv": re.compile(r"\d\d(?!0[0-9]|1[0-2])\d\d\."),
+}
 HEDGES = re.compile(
     r"\b(?:not|no|neither|nor|never|may|might|could|consistently|significant|up to|at most|only|almost|most)\b"
 )
@@ -59,7 +64,7 @@ def _directed(report: Json) -> Iterator[tuple[str, bool]]:
 def _marked(case: ReviewInput) -> Iterator[tuple[str, bool]]:
     """Yield whether the report says that a work is made up whose identifiers can be no real work's."""
     for work in case.report["works"]:
-        if any(INVENTED.search(str(value)) for value in work["ids"].values()):
+        if any(pattern.match(str(work["ids"].get(scheme, ""))) for scheme, pattern in INVENTED.items()):
             yield work["key"], bool(case.report.get("notice"))
 
 
