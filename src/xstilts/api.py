@@ -961,6 +961,7 @@ def recommend(
     target: TaskLike,
     candidates: TaskLike | Sequence[TaskLike] | None = None,
     *,
+    learn_from: TaskLike | Sequence[TaskLike] = (),
     recipe: str = "xtreme",
     settings: Sequence[str] = (),
     budget_hours: float = 0.0,
@@ -978,6 +979,7 @@ def recommend(
         encoder: A hub id, a local folder, "sandbox", an `Encoder` or a `Checkpoint`.
         target: The task to choose for.
         candidates: The tasks to choose from; default: all with training data in the data folder.
+        learn_from: Train for the target on these tasks, one after the other, instead of the target's own.
         recipe: A named set of recipes.
         settings: Changes of the recipes, as `["batch_size=16"]`.
         budget_hours: Hours of building, at most; 0: no limit.
@@ -997,6 +999,8 @@ def recommend(
         StageError: Something could not be built.
     """
     machine, changes, wanted = _runtime(runtime, options, encoder), _texts(settings), _task(target)
+    if learned := _tasks(learn_from):
+        wanted = replace(wanted, learned_from=learned)
     chosen = _tasks(candidates) if candidates else probes.candidates_of(wanted, None, machine.data)
     recipes = Recipes(recipe, changes, changes)
     search = CandidateSearch(_encoder(encoder), wanted, chosen, recipes, seeds, steps, examples)

@@ -16,6 +16,7 @@ from tables import study
 from xstilts import cli
 from xstilts.errors import InputError
 from xstilts.evaluation.score import CONTRIBUTIONS
+from xstilts.experiments import grid
 from xstilts.experiments.run import Recipes
 from xstilts.experiments.score_table import BASELINE
 from xstilts.models.encoder import Encoder
@@ -77,6 +78,21 @@ def test_a_second_call_builds_nothing_and_says_the_same(found: Advice, families:
     again = recommend(search(Encoder.of(families["xlm-roberta"])), kept)
     assert found.built > 0 == again.built
     assert replace(again, built=found.built) == found
+
+
+def test_a_target_is_trained_on_what_is_named_instead_of_its_own_data(encoder: Encoder) -> None:
+    own = search(encoder)
+    for names, last in (
+        ("", "sandbox_ner"),
+        ("sandbox_names", "sandbox_names"),
+        ("sandbox_roles+sandbox_pos", "sandbox_pos"),
+    ):
+        stages = ProbeStages(replace(own, target=grid.trained_on(own.target, names)), None)
+        trained = stages.probe_on_target(BASELINE, RUNG, 1)
+        assert isinstance(trained, Stage)
+        assert [one.task for one in trained.arguments["training_sets"]] == [last]
+    with pytest.raises(InputError, match="unknown task"):
+        grid.trained_on(own.target, "sandbox_nothing")
 
 
 def test_a_budget_leaves_out_what_it_does_not_reach_and_says_so(found: Advice, families: Any, kept: Runtime) -> None:

@@ -295,6 +295,13 @@ def recommend(
             autocompletion=complete_tasks, help="Candidate tasks, 'a,b,c'; default: all with training data here."
         ),
     ] = None,
+    learn_from: Annotated[
+        str,
+        typer.Option(
+            autocompletion=complete_tasks,
+            help="Train the target on this task instead of its own; 'a+b': one after the other.",
+        ),
+    ] = "",
     budget: Annotated[float, typer.Option(min=0, metavar="N", help="Hours of building, at most; 0: no limit.")] = 0,
     steps: Annotated[int, typer.Option(min=1, metavar="N", help="Training steps in the first round.")] = 100,
     examples: Annotated[
@@ -309,11 +316,12 @@ def recommend(
 ) -> None:
     """Rank intermediate tasks for a target with short probe trainings instead of full ones."""
     from xstilts.api import Recommendation
+    from xstilts.experiments import grid
     from xstilts.runtime.console import result
     from xstilts.selection import probes, render
     from xstilts.tasks.base import task
 
-    machine, wanted = runtime.runtime(cluster), task(target)
+    machine, wanted = runtime.runtime(cluster), grid.trained_on(task(target), learn_from)
     chosen = probes.candidates_of(wanted, candidates, machine.data)
     search = probes.CandidateSearch(
         encoder.pinned(), wanted, chosen, recipes.recipes(), seeds=seeds, steps=steps, examples=examples

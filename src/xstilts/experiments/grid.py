@@ -498,6 +498,19 @@ def target_training_tasks_of(given: Sequence[str]) -> dict[str, Tasks]:
     return target_training_tasks
 
 
+def trained_on(target: Task, names: str) -> Task:
+    """Return a target that is trained on other tasks than its own.
+
+    Args:
+        target: The target.
+        names: As the value of one target in `target_training_tasks_of`; "" to leave it as it is.
+
+    Raises:
+        InputError: A name is unknown.
+    """
+    return replace(target, learned_from=target_training_tasks_of([names])[""]) if names else target
+
+
 def feasible(grid: Grid, machine: Runtime, stages: Callable[[Grid, Runtime], list[Stage]] = Grid.score_stages) -> Grid:
     """Return a grid without the targets for which data are missing; a note says which and why.
 
