@@ -93,5 +93,5 @@ def _kept(error: Exception) -> str:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {message}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
     sys.exit(code)
