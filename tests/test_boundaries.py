@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plain_store import put_training
 from xstilts import cli
 from xstilts.data.dataset import examples
 from xstilts.data.readers import Input, Report, text_lines
@@ -86,6 +87,23 @@ def test_numbers_that_no_machine_has_are_refused(name: str) -> None:
 def test_shapes_that_no_encoder_has_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(InputError, match=r"must be from 1 to|do not divide"):
         Shape(**wrong)  # type: ignore[arg-type]
+
+
+ODD = ["", "[]", "null", "{", "[" * 5000, '{"key": 1}', '{"key": "a", "label": "b", "work": "c", "inputs": []}', "\xff"]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_an_odd_manifest_keeps_no_other_stage_from_being_shown(
+    call: Callable[..., Ended], tmp_path: Path, odd: str
+) -> None:
+    model = put_training(tmp_path, "mnli", 1)
+    broken = tmp_path / f"train-odd-{'0' * 12}"
+    broken.mkdir()
+    (broken / "stage.json").write_text(odd, encoding="latin-1")
+    for words in (("cost",), ("show", model), ("store", "list")):
+        code, out, _ = call(*words, "--store", tmp_path)
+        assert (words, code) == (words, 0)
+        assert out
 
 
 # Guards.

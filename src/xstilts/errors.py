@@ -44,7 +44,10 @@ def refusing(place: Callable[[], object], remedy: str, expected: str = "what xst
         yield
     except InputError:
         raise
-    except UNFORESEEN as error:
+    except (*UNFORESEEN, RuntimeError, StopIteration) as error:
+        # A generator turns StopIteration, of `next` for what is not there, into a RuntimeError.
+        if isinstance(error, RuntimeError) and not isinstance(error.__cause__ or error, StopIteration | RecursionError):
+            raise
         said = " ".join(str(error).split())[:SAID].encode("utf-8", "backslashreplace").decode()
         problem = f"expected {expected}, found {type(error).__name__}: {said}"
         raise InputError(f"{place()}: {problem}; {remedy}") from error

@@ -22,6 +22,7 @@ import signal
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -31,7 +32,7 @@ from xstilts.errors import InputError
 from xstilts.store.stage import StageError
 
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
-PATIENCE = 20  # seconds after which an input hangs
+PATIENCE, PATIENCE_ASLEEP = 20.0, 300.0  # seconds of work, and of the clock, after which an input hangs
 OUTCOMES = {"refused": "refused with a message", "accepted": "accepted", "raw": "raw exceptions", "hang": "hangs", "lost": "silent losses"}  # fmt: skip
 BROKEN = ("raw", "hang", "lost")
 
@@ -46,7 +47,7 @@ class Lost(Exception):
 
 
 class Hang(BaseException):
-    """An input takes longer than `PATIENCE`."""
+    """An input takes too long."""
 
 
 @dataclass
@@ -76,12 +77,10 @@ class Tally:
         Returns:
             The outcome, a key of `OUTCOMES`.
         """
-        before = signal.signal(signal.SIGALRM, _hang) if hasattr(signal, "SIGALRM") else None
-        if before is not None:
-            signal.alarm(PATIENCE)
         kind = ""
         try:
-            action()
+            with _limited():
+                action()
             outcome = "accepted"
         except self.told:
             outcome = "refused"
@@ -92,10 +91,6 @@ class Tally:
         except Exception as error:
             outcome, kind = "raw", f"{type(error).__name__} at {_place(error)}"
             description += f" | {type(error).__name__}: {str(error)[:200]}"
-        finally:
-            if before is not None:
-                signal.alarm(0)
-                signal.signal(signal.SIGALRM, before)
         self.counts[outcome] += 1
         if kind:
             if kind not in self.broken and kept is not None:
@@ -114,8 +109,26 @@ class Tally:
         return "\n".join(f"{count} x {kind} | {first}" for kind, (count, first) in kinds)
 
 
-def _hang(number: int, frame: object) -> None:
-    raise Hang
+@contextmanager
+def _limited() -> Iterator[None]:
+    """Raise Hang within this context when it takes too long, however busy the machine is."""
+    if not hasattr(signal, "setitimer"):  # Windows
+        yield
+        return
+
+    def hang(number: int, frame: object) -> None:
+        raise Hang
+
+    timers = {signal.SIGPROF: (signal.ITIMER_PROF, PATIENCE), signal.SIGALRM: (signal.ITIMER_REAL, PATIENCE_ASLEEP)}
+    before = {number: signal.signal(number, hang) for number in timers}
+    try:
+        for timer, seconds in timers.values():
+            signal.setitimer(timer, seconds)
+        yield
+    finally:
+        for number, (timer, _) in timers.items():
+            signal.setitimer(timer, 0)
+            signal.signal(number, before[number])
 
 
 def _place(error: BaseException) -> str:

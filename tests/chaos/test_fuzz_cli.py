@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from fuzzing import SEED, Tally, inputs
+from fuzzing import SEED, Tally, inputs, mutated_json
 
+from plain_store import put_score, put_training
 from xstilts.cli import UNEXPECTED
 from xstilts.errors import InputError
 
 pytestmark = pytest.mark.chaos
+Call = Callable[..., tuple[int, str, str]]
 MEMORY, FILE = 12 * 2**30, 200 * 2**20  # bytes that a command may take, and that a file may have
 NUMBERS = ["-1", "0", "1", "2", "nan", "inf", "-inf", "1e400", "1e-400", "9" * 23, "-" + "9" * 23, "2147483648", "9223372036854775808", "1.5", "abc", "0x10", "1_000", "٣", "1e9", "-0.0", "none", "True", "²", "", " "]  # fmt: skip
 SMALL = [number for number in NUMBERS if len(number) < 6 and number != "1e9"]  # of what is done as often
@@ -107,8 +109,21 @@ class Unworded(Exception):
     """A command ended with a traceback, or with a code that means nothing."""
 
 
+def ended(call: Call, words: Sequence[object]) -> None:
+    """Run a command; InputError where it fails in words, Unworded where it fails otherwise."""
+    code, out, err = call(*words)
+    if code == UNEXPECTED or "Traceback (most recent" in out + err:
+        kept = re.search(r"in (\S+\.txt)", err)
+        frames = re.findall(r'xstilts/(\S+)", line (\d+)', Path(kept[1]).read_text()) if kept else []
+        raise Unworded(f"{':'.join(frames[-1]) if frames else '?'} {err.strip()[-200:]}")
+    if code not in (0, 1, 2):
+        raise Unworded(f"code {code}: {err[-200:]}")
+    if code:
+        raise InputError(err)
+
+
 def test_command_lines(
-    call: Callable[..., tuple[int, str, str]],
+    call: Call,
     families: Any,
     few_examples: None,
     bounded: None,
@@ -125,19 +140,26 @@ def test_command_lines(
     (tmp_path / "text" / "sw.txt").write_text("g h\n" * 30)
     dice, tally = Random(SEED), Tally("command lines")
 
-    def ended(words: list[str]) -> None:
-        code, out, err = call(*words)
-        if code == UNEXPECTED or "Traceback (most recent" in out + err:
-            kept = re.search(r"in (\S+\.txt)", err)
-            frames = re.findall(r'xstilts/(\S+)", line (\d+)', Path(kept[1]).read_text()) if kept else []
-            raise Unworded(f"{':'.join(frames[-1]) if frames else '?'} {err.strip()[-200:]}")
-        if code not in (0, 1, 2):
-            raise Unworded(f"code {code}: {err[-200:]}")
-        if code:
-            raise InputError(err)
-
     for _ in range(inputs(350)):
         words = command(dice, str(families["xlm-roberta"]))
-        tally.attempt(lambda words=words: ended(words), repr(words))  # type: ignore[misc]
+        tally.attempt(lambda words=words: ended(call, words), repr(words))  # type: ignore[misc]
+    broken = tally.verdict()
+    assert not broken, f"\n{broken}"
+
+
+def test_stores_with_an_odd_manifest(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dice, tally, store = Random(SEED), Tally("stores with an odd manifest"), tmp_path / "store"
+    model = put_training(store, "mnli", 1, losses=(1.0, 0.5))
+    put_score(store, {"stage": model}, 70.0)
+    manifests = sorted(store.glob("*/stage.json"))
+    for _ in range(inputs(150)):
+        path = dice.choice(manifests)
+        before = path.read_bytes()
+        path.write_bytes(mutated_json(before, dice))
+        verb = dice.choice([["cost"], ["show", model], ["store", "list"], ["store", "size"], ["store", "verify"]])
+        words = [*verb, "--store", store]
+        tally.attempt(lambda words=words: ended(call, words), f"{verb} of {path.read_bytes()[:400]!r}")  # type: ignore[misc]
+        path.write_bytes(before)
     broken = tally.verdict()
     assert not broken, f"\n{broken}"

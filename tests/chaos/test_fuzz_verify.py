@@ -122,7 +122,7 @@ def test_leaves_of_a_study(
     study_report.write(report, folder)
     study_page.write_pages(folder)
     before = failing(verify(folder, machine.store))
-    assert not before
+    assert before == {"it-grows"}  # the claim that cannot be measured
     missed = unseen(dict(report), check, "verification of studies", 80)
     assert not missed.keys() - UNSEEN_OF_STUDY.keys(), missed
 

@@ -21,6 +21,7 @@ from xstilts.errors import InputError
 from xstilts.experiments import study as studies
 from xstilts.experiments.study import Study
 from xstilts.reporting import study_page, study_report
+from xstilts.reporting.run_study import commands
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
 from xstilts.training.recipe import Recipe, recipe_of
@@ -395,6 +396,31 @@ def test_claims_are_those_of_the_study_where_its_file_is_at_hand(
         said["verdicts"][0]["sentence"] = sentence  # which has the same name
         (tmp_path / "report.json").write_text(json.dumps(said))
         assert {one.name: one.status for one in verify(tmp_path, finished[0].store)}["study"] == status
+
+
+def test_where_a_report_comes_from_is_compared(
+    finished: tuple[Runtime, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "studies" / "small.py"
+    file.parent.mkdir()
+    file.write_text("import test_verify\n\n\ndef study(scale):\n    return test_verify.STUDY\n")
+    monkeypatch.chdir(tmp_path)
+    said = json.loads((finished[1] / "report.json").read_text())
+    said["study"] = {"name": "small", "scale": "sandbox", "file": file.name, "digest": manifest.sha256(file)[:12]}
+    said["reproduce"]["commands"] = list(commands(file, "sandbox", finished[0]))
+
+    def statuses(**changes: str) -> tuple[str, str]:
+        (tmp_path / "report.json").write_text(json.dumps(said | {"study": said["study"] | changes}))
+        found = {one.name: one.status for one in verify(tmp_path, finished[0].store)}
+        return found["study"], found["commands"]
+
+    assert statuses() == ("stands", "stands")
+    assert statuses(digest="0" * 12) == ("untested", "stands")
+    assert statuses(scale="paper") == ("stands", "changed")  # this study is the same at every scale
+    assert statuses(scale="none") == ("untested", "changed")
+    assert statuses(name="other")[1] == statuses(encoder="other")[1] == "changed"
+    said["reproduce"]["commands"][1] += "x"  # another store
+    assert statuses() == ("stands", "changed")
 
 
 def test_what_is_no_report_is_refused(tmp_path: Path, finished: tuple[Runtime, Path]) -> None:

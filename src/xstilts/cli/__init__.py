@@ -36,7 +36,7 @@ __all__ = ["PANELS", "PLAN_STUDY", "app", "main"]
 
 def main() -> None:
     """Run the command line: errors become one line on standard error and an exit code."""
-    from xstilts.errors import InputError
+    from xstilts.errors import InputError, may_pass
     from xstilts.runtime import machine, signals
     from xstilts.store.stage import StageError
 
@@ -54,6 +54,8 @@ def main() -> None:
         if isinstance(error, MemoryError) or FULL_MEMORY.search(str(error)):
             said = _one_line(error) or "none is left"
             _fail(f"not enough memory ({said}): make the run smaller, or take a larger machine", 1)
+        if may_pass(error):  # as a library in another language says that the disk is full
+            _fail(_one_line(error), 1)
         if "home directory" in str(error):  # `Path.expanduser` of "~nobody/folder"
             _fail(f"there is no home directory for the ~ of a path ({error}): write the path in full", 2)
         _fail(f"{_shown(error)}; {_kept(error)}", UNEXPECTED)
@@ -93,5 +95,5 @@ def _kept(error: Exception) -> str:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {message}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
     sys.exit(code)

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from xstilts.data.hub_files import Listing, Remote, fetch, listed
-from xstilts.errors import InputError
+from xstilts.errors import UNFORESEEN, InputError
 
 LOCK = "revision.json"
 CONVERTED = "refs/convert/parquet"  # where the hub keeps data sets as <configuration>/<split>/0000.parquet
@@ -179,7 +179,7 @@ def _read(path: Path) -> Pin | None:
         fields = json.loads(path.read_text(encoding="utf-8"))
         files = tuple(Remote(**file) for file in fields["files"])
         return Pin(fields["revision"], fields["commit"], fields["converted"], files)
-    except (ValueError, KeyError, TypeError):
+    except UNFORESEEN:
         raise InputError(f"{path} is damaged; remove its folder, and download again") from None
 
 

@@ -41,6 +41,7 @@ from xstilts.formats.extractive_qa import best_span
 from xstilts.inference.backends import format_of, located
 from xstilts.models import hf_format
 from xstilts.models.batch import IGNORED, Batch, ModelInput
+from xstilts.models.encoder import readable
 from xstilts.models.heads import HEADLESS, DualEncoderHead
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Ids, Tokenizer, longest_first
@@ -324,8 +325,9 @@ def load_model(
         InputError: The folder is no checkpoint, is damaged, or has no head of this format.
     """
     folder, runtime = located(path), runtime or Runtime()
-    format = format or format_of(folder)
-    network, tokenizer, labels = hf_format.load(folder, format)
+    with readable(folder):
+        format = format or format_of(folder)
+        network, tokenizer, labels = hf_format.load(folder, format)
     network.eval().requires_grad_(False).to(runtime.torch_device())
     longest = network.clip_max_length(max_length or trained_max_length(folder) or LONGEST)
     return Model(folder, format, labels, longest, network, Tokenizer.of(tokenizer), runtime)
@@ -347,9 +349,10 @@ def trained_max_length(folder: Path) -> int | None:
 
 def checkpoint_labels(folder: Path) -> tuple[str, ...]:
     """Return the labels that a checkpoint's configuration names, in the order of its outputs."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    names: dict[str, str] = config.get("id2label") or {}
-    return tuple(name for _, name in sorted((int(number), name) for number, name in names.items()))
+    with readable(folder):
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        names: dict[str, str] = config.get("id2label") or {}
+        return tuple(name for _, name in sorted((int(number), name) for number, name in names.items()))
 
 
 # From inputs to examples.

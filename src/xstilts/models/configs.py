@@ -26,7 +26,7 @@ from huggingface_hub import try_to_load_from_cache
 
 from xstilts.errors import InputError
 from xstilts.models.encoder import CONFIG as CONFIG
-from xstilts.models.encoder import Encoder
+from xstilts.models.encoder import Encoder, readable
 from xstilts.models.pooling import FAMILY, SENTENCE_TRANSFORMERS, chosen_pooling, published_pooling
 from xstilts.runtime.machine import Runtime
 from xstilts.store.build import is_built
@@ -162,7 +162,8 @@ def table() -> dict[str, dict[str, Any]]:
 
 def read(path: Path) -> Any:
     """Read a configuration file; None where there is no such file."""
-    return of(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    with readable(path.parent):
+        return of(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def of(settings: dict[str, Any]) -> Any:

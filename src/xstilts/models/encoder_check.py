@@ -120,17 +120,17 @@ def _check_folder(folder: Path, state: object) -> None:
     with readable(folder):
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
         family = family_of(config)
-    with readable(folder), torch.device("meta"):
-        expected = getattr(transformers, family.auto).from_config(config, **_constructed(family))
-    files, shapes = tensor_files(folder), _shapes(folder)
-    stored = _stored(list(files), expected, family)
-    _check_layers(folder, expected, family, stored, shapes)
-    rows = _rows(expected, stored, shapes)
-    tokenizer = load_tokenizer(folder)
-    _check_tokens(folder, Tokenizer.of(tokenizer), rows)
-    if family.token_types and config.type_vocab_size > 1:
-        separator_of(tokenizer)
-    _check_values(folder, files, stored, expected)
+        with torch.device("meta"):
+            expected = getattr(transformers, family.auto).from_config(config, **_constructed(family))
+        files, shapes = tensor_files(folder), _shapes(folder)
+        stored = _stored(list(files), expected, family)
+        _check_layers(folder, expected, family, stored, shapes)
+        rows = _rows(expected, stored, shapes)
+        tokenizer = load_tokenizer(folder)
+        _check_tokens(folder, Tokenizer.of(tokenizer), rows)
+        if family.token_types and config.type_vocab_size > 1:
+            separator_of(tokenizer)
+        _check_values(folder, files, stored, expected)
 
 
 def _constructed(family: Family) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xstilts.errors import InputError
+from xstilts.errors import InputError, refusing
 from xstilts.monitoring import trackers
 from xstilts.monitoring.trackers import News, Tracker
 from xstilts.runtime import process_lock
@@ -128,7 +128,10 @@ class Mirror:
                 process_lock.acquire(lock)
             except BlockingIOError:
                 raise InputError("another process mirrors this store into the same place: end it first") from None
-            with suppress(FileNotFoundError):
+            with (
+                suppress(FileNotFoundError),
+                refusing(lambda: file.with_suffix(".json"), "remove it: all is sent again"),
+            ):
                 sent = json.loads(file.with_suffix(".json").read_bytes().decode())
 
             def save() -> None:

@@ -35,7 +35,7 @@ from xstilts.claims.claim import LEVEL, POWER, Claim, level_shares, too_many
 from xstilts.claims.claim_validation import ArmSelector
 from xstilts.claims.measures import Gain, Growth, Level, Mean, Saving, Scaling
 from xstilts.claims.results_table import Missing, Result, ResultsTable
-from xstilts.errors import InputError
+from xstilts.errors import UNFORESEEN, InputError
 from xstilts.experiments.study import Study
 from xstilts.models.naming import name_of
 from xstilts.stats import Estimate
@@ -267,7 +267,7 @@ def _results(folder: Path) -> ResultsTable:
         return ResultsTable(tuple(_result(row) for row in rows))
     except FileNotFoundError:
         raise InputError(f"no report.json in {folder}: give the folder that `xstilts study --out` wrote") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, *UNFORESEEN) as error:
         raise InputError(f"{path} is no report of a study ({error}): give the folder of one") from error
 
 

@@ -36,7 +36,7 @@ from xstilts.inference.backends import format_of
 from xstilts.inference.model import LONGEST, checkpoint_labels, trained_max_length
 from xstilts.models import hf_format, pooling
 from xstilts.models.batch import ModelInput, batch
-from xstilts.models.encoder import IDENTITY_FILES, SANDBOX
+from xstilts.models.encoder import IDENTITY_FILES, SANDBOX, readable
 from xstilts.models.heads import HEADLESS, LABELLED, is_dual_encoder, load_dual_encoder
 from xstilts.models.tokenization import Ids, Tokenizer
 from xstilts.runtime import progress
@@ -154,8 +154,9 @@ def card_facts(
     if base_model and not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", base_model):
         raise InputError(f"'{base_model}' is no id of the hub: give owner/name")
     format = format or format_of(folder)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    known = histories.history(folder, roles)
+    with readable(folder):
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        known = histories.history(folder, roles)
     if format not in PIPELINES:
         raise InputError(f"a folder is not shared with a head for '{format}': use one of {', '.join(PIPELINES)}")
     if "model_type" not in config:

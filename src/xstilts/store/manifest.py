@@ -101,7 +101,7 @@ def sound(folder: Path) -> dict[str, Any] | None:
         files = record["files"].values()
         usable = all(isinstance(file["bytes"], int) and isinstance(file["sha256"], str) for file in files)
         return record if usable and _is_unchanged(data, record) else None
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

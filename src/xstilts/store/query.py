@@ -35,7 +35,7 @@ def records(store: Path) -> Iterator[tuple[Path, Record]]:
     for name in sorted(os.listdir(store)) if store.is_dir() else ():
         if FINISHED.search(name):
             record = None
-            with suppress(OSError, ValueError):
+            with suppress(OSError, ValueError, RecursionError):
                 record = read(store / name)
             if manifest.is_manifest(record):
                 yield store / name, record  # type: ignore[misc]

@@ -29,7 +29,7 @@ from xstilts.data.hub_snapshot import Repository
 from xstilts.data.languages import codes, language
 from xstilts.data.readers import Input, Report
 from xstilts.data.readers import read as read_rows
-from xstilts.data.readers.field_types import SURROGATE, label
+from xstilts.data.readers.field_types import SURROGATE, label, parsed
 from xstilts.data.readers.row import bad
 from xstilts.data.source import Source
 from xstilts.errors import InputError
@@ -614,7 +614,7 @@ def _is_squad(path: Path) -> bool:
     """Return whether a file is one JSON document of SQuAD's, not JSON lines."""
     with path.open(encoding="utf-8-sig") as file:
         try:
-            first = json.loads(file.readline())
+            first = parsed(file.readline())
         except ValueError:
             return True  # a document over several lines
     return isinstance(first, dict) and "data" in first

@@ -26,7 +26,7 @@ from typing import Any
 from xstilts.data.languages import ARTIFICIAL, languages
 from xstilts.data.readers import Input, Options, Report, lines, read
 from xstilts.data.readers.conll import BLANKS
-from xstilts.data.readers.field_types import notated, shown
+from xstilts.data.readers.field_types import notated, parsed, shown
 from xstilts.data.readers.row import bad
 from xstilts.data.readers.row_to_example import written_out
 from xstilts.data.readers.text_lines import refuse_binary
@@ -269,7 +269,7 @@ def _file_format(path: Path, start: bytes) -> str:
     text = filled[0].lstrip() if filled else ""
     if text.startswith("{"):
         try:
-            first = json.loads(text)
+            first = parsed(text)
         except ValueError:
             return "jsonl" if path.suffix in (".jsonl", ".ndjson") else "json"
         # A document in one line is one row, or has its rows in a list.
@@ -327,11 +327,13 @@ def _json(path: Path, options: FileOptions) -> FileFormat:
     """Return the reading of a JSON document: SQuAD's, or a list of rows."""
     content = "\n".join(text for _, text in lines(Input(path, str(path)), Report()))
     try:
-        document = json.loads(content)
+        document = parsed(content)
     except json.JSONDecodeError as error:
         problem = f"expected JSON, found text that ends or breaks at column {error.colno}"
         remedy = "correct the file; for one JSON object a line, name it .jsonl or give --file-format jsonl"
         raise bad(f"{path}:{error.lineno}", problem, remedy) from None
+    except ValueError as error:
+        raise bad(str(path), f"expected JSON: {error}", "correct the file") from None
     if isinstance(document, dict) and isinstance(articles := document.get("data"), list):
         squad = [article for article in articles if isinstance(article, dict) and "paragraphs" in article]
         if squad and options.format in ("", "extractive_qa"):

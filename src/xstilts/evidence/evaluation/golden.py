@@ -93,7 +93,7 @@ def _rows(path: Path, fields: tuple[str, ...], optional: bool = False) -> list[d
         rows = [json.loads(line) for line in path.read_bytes().decode().split("\n") if line.strip()]
     except FileNotFoundError as error:
         raise InputError(f"{path.parent} is no golden set: it has no {path.name}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as JSON lines ({error})") from error
     for number, row in enumerate(rows, 1):
         absent = [name for name in fields if not isinstance(row, dict) or name not in row]

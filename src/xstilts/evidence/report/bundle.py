@@ -47,7 +47,7 @@ def is_bundle(folder: Path) -> bool:
     path = folder / study_report.REPORT
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(content, dict) and content.get("kind") == KIND
 

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from xstilts.errors import refusing
 from xstilts.evidence.search.hosts import Host
 from xstilts.evidence.search.http_requests import Request
 from xstilts.runtime.disk_cache import user_folder
@@ -164,7 +165,8 @@ def _json(record: RequestRecord | Failure) -> bytes:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return from_row(json.loads(path.read_bytes()))
+    with refusing(lambda: path, "remove it: the source is asked again"):
+        return from_row(json.loads(path.read_bytes()))
 
 
 def _write(path: Path, content: bytes) -> None:
