@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -462,7 +462,9 @@ def submitted(
     except submitit.core.utils.FailedJobError as error:
         reason = str(error).strip()
         if FULL.search(reason):
-            raise Full(f"Slurm takes no more jobs ({reason}): wait until some of yours have ended, and run again") from None
+            raise Full(
+                f"Slurm takes no more jobs ({reason}): wait until some of yours have ended, and run again"
+            ) from None
         raise InputError(f"Slurm refuses the job '{name}': {reason}; correct the --slurm-… options") from None
     except RuntimeError as error:
         raise InputError(f"no Slurm here ({error}): submit from a machine that has sbatch and srun") from None
