@@ -132,6 +132,41 @@ def _products(least: float) -> tuple[Row, ...]:
     return tuple(rows)
 
 
+
+
+def _short_stages(*names: str) -> tuple[Row, ...]:
+    rows = []
+    for name in names:
+        said = name.replace("_", " ")
+        rows += [
+            Row(f"{said}: the submitting process, for each stage", f"{name}_scheduler_ms", "ms", at_most=20),
+            Row(f"{said}: stages an hour", f"{name}_stages_an_hour"),
+            Row(f"{said}: of that time the submitting process computes", f"{name}_busy_percent", "%"),
+            Row(f"{said}: until the first stage has ended", f"{name}_first_seconds", "s"),
+        ]
+    return (*rows, Row("stages", "short_stages"), Row("cores", "cores"))
+
+
+def _scheduling(*names: str) -> tuple[Row, ...]:
+    rows = []
+    for name in names:
+        wanted = 1.1 if name in ("ray", "slurm") else None
+        rows += [
+            Row(f"`{name}`: longer than `bound` by a factor of", f"{name}_of_bound", "×", at_most=wanted),
+            Row(f"`{name}`: hours", f"{name}_hours", "h"),
+            Row(f"`{name}`: GPUs idle", f"{name}_idle_percent", "%"),
+            Row(f"`{name}`: processor time for each stage", f"{name}_processor_ms_a_stage", "ms"),
+        ]
+    return tuple(rows)
+
+
+SHORT_STAGES = (
+    "Stages that write one short file, half of them after another one. What is left is what any stage costs: its lock, "
+    "its record on the disk, the message to a worker and back. One process builds them alone; else processes of one "
+    "thread. Counted from the first stage's end; where the submitting process computes all the time it is what bounds "
+    "the rate, else it is the disk and the workers."
+)
+
 CPU = (
     Part(
         "fine_tuning",
@@ -305,6 +340,47 @@ CPU = (
             Row("its stages", "finished_stages"),
         ),
         sizes="--runs 5000 --rounds 3",
+        device=False,
+    ),
+    Part(
+        "short_stages",
+        "Many short stages",
+        "short_stages.py",
+        SHORT_STAGES,
+        _short_stages("one_process", "local_2", "local_4", "local_8"),
+        "--sides local",
+        "--stages 200 --rounds 3",
+        device=False,
+    ),
+    Part(
+        "short_stages_ray",
+        "Many short stages in Ray",
+        "short_stages.py",
+        f"The same as tasks of a Ray cluster of this computer. {SHORT_STAGES}",
+        _short_stages("ray_1", "ray_2", "ray_4", "ray_8"),
+        "--sides ray",
+        "--stages 200 --rounds 3",
+        device=False,
+    ),
+    Part(
+        "scheduling",
+        "Ten thousand stages on 64 GPUs",
+        "scheduling.py",
+        "`studies/replication.py --scale full`, simulated: its stages with all that they need from each other, the "
+        "seconds that `xstilts plan` forecasts for an H200, 15 s until a job's network is on its GPU, and the jobs and "
+        "their order as builds make them. `ray`: first come, first served among the jobs whose inputs are built; "
+        "`slurm`: all are queued from the beginning; `rounds`: as `xstilts study` does where trainings may be repeated, "
+        "with nothing to repeat. `longest` and `followed` start the job first that the longest path of seconds, or of "
+        "stages, hangs on. `bound` is the longest path or all work divided among the GPUs, whichever is more.",
+        (
+            Row("stages", "stages"),
+            Row("jobs", "jobs"),
+            Row("all work", "gpu_hours", "GPU-hours"),
+            Row("longest path", "critical_path_hours", "h"),
+            Row("`bound`", "bound_hours", "h"),
+            *_scheduling("ray", "slurm", "rounds", "longest", "followed"),
+        ),
+        sizes="--gpus 64",
         device=False,
     ),
     Part(

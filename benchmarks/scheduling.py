@@ -50,7 +50,9 @@ def main() -> None:
     stages, seconds = forecasted(asked, machine)
     todo = missing(tuple(stages), machine)
     side = {"ray": "ready", "slurm": "advance", "rounds": "ready", "longest": "longest", "followed": "followed"}
-    below = {name: paths(todo, length) for name, length in (("longest", seconds), ("followed", dict.fromkeys(seconds, 1.0)))}
+    below = {
+        name: paths(todo, length) for name, length in (("longest", seconds), ("followed", dict.fromkeys(seconds, 1.0)))
+    }
     found: sides.Figures = {"stages": len(todo), "gpus": asked.gpus}
     for name, kind in side.items():
         began = time.process_time()
@@ -86,7 +88,11 @@ def options() -> argparse.Namespace:
 
 def forecasted(asked: argparse.Namespace, machine: Runtime) -> tuple[list[Stage], dict[str, float]]:
     """Return the stages of a study, and the seconds that each takes on a GPU by key; 0 of one that needs none."""
-    study, splits, gpu = studies.load(STUDIES / f"{asked.study}.py", asked.scale, asked.encoder), NamedSplits(), forecast.Gpu()
+    study, splits, gpu = (
+        studies.load(STUDIES / f"{asked.study}.py", asked.scale, asked.encoder),
+        NamedSplits(),
+        forecast.Gpu(),
+    )
     with memoising():
         scores = [score for run in study.runs(splits) for score in run.scores().values()]
         stages = with_inputs(scores)
@@ -127,7 +133,7 @@ def rounds(todo: Sequence[Stage]) -> Iterator[list[Stage]]:
     yield [stage for stage in todo if stage.key not in done]
 
 
-class Clock(Executor):
+class Clock:
     """An executor whose jobs take the seconds that they are expected to take, and no time.
 
     kind: in which order jobs start for which there is no GPU at once; `advance` takes all jobs before the first ends.

@@ -19,8 +19,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-
-import sides
+from typing import TYPE_CHECKING
 
 from xstilts.runtime import progress
 from xstilts.runtime.cluster import Cluster
@@ -28,6 +27,9 @@ from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
 from xstilts.store.local_executor import build_all
 from xstilts.store.stage import BuildContext, Stage, stage
+
+if TYPE_CHECKING:
+    import sides
 
 
 @stage(name="next_to_nothing", version=1, label=lambda number, of=(): f"nothing-{number}")
@@ -38,6 +40,8 @@ def nothing(site: BuildContext, number: int, of: tuple[Stage, ...] = ()) -> None
 
 def main() -> None:
     """Tell stages an hour, seconds until the first ends, and the cost of each stage."""
+    import sides  # not in the workers, which import this file: it imports torch
+
     asked = options()
     workers = [int(count) for count in asked.workers.split(",")]
     found: sides.Figures = {"short_stages": asked.stages, "cores": os.cpu_count() or 1}
@@ -50,7 +54,9 @@ def main() -> None:
         elif asked.sides == "ray":
             import ray
 
-            found |= measured(f"ray_{count}", Runtime(workers=count, threads=1, device="cpu", cluster=Cluster("ray")), asked)
+            found |= measured(
+                f"ray_{count}", Runtime(workers=count, threads=1, device="cpu", cluster=Cluster("ray")), asked
+            )
             ray.shutdown()
     sides.tell(found, asked.json)
 
@@ -65,7 +71,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="in miniature, to see that it runs")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     if "--quick" in sys.argv:
-        parser.set_defaults(stages=6, rounds=1, workers="1,2")
+        parser.set_defaults(stages=8, rounds=1)
     return parser.parse_args()
 
 

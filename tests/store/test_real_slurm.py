@@ -220,7 +220,7 @@ def test_jobs_build_what_this_machine_builds(machine: Runtime, tmp_path: Path) -
     assert set(submission.states(slurm_log.Queue().states()).values()) == {"done", "failed"}
     of_training = next(job.id for job in submission.jobs.values() if trained.key in job.keys)
     assert job(of_training, "MinMemoryNode") == "1G"
-    with pytest.raises(InputError, match="Slurm refuses the job 'other'.*nvalid partition"):
+    with pytest.raises(InputError, match=r"Slurm refuses the job 'other'.*nvalid partition"):
         build_all([plain("other")], Runtime(machine.store, device="cpu", cluster=Cluster("slurm", partition="none")))
 
 
@@ -258,7 +258,10 @@ def test_what_ran_on_a_node_that_is_lost_goes_on_on_another(machine: Runtime, tm
 
 
 def test_at_its_time_limit_a_training_is_queued_again_and_goes_on(machine: Runtime, tmp_path: Path) -> None:
-    """The submitting process is killed meanwhile, and another one waits for the same jobs."""
+    """The submitting process is killed meanwhile, and another one waits for the same jobs, Slurm's two minutes included.
+
+    A job whose first run has not been cleared away when the second one begins ends as failed.
+    """
     machine = Runtime(machine.store, device="cpu", threads=1, cluster=Cluster("slurm", time="2"))
     first = stepwise("first", 1400)
     build = Build(machine, "[stepwise('second', 2, (stepwise('first', 1400),))]")
@@ -270,7 +273,6 @@ def test_at_its_time_limit_a_training_is_queued_again_and_goes_on(machine: Runti
     id, waiting = ids(machine)
     until(lambda: job(id, "Restarts") == "1")
     assert StudyMonitor(machine.store).look().jobs == {"requeued": 1, "pending": 1}
-    start_again(id)
     assert job(waiting, "JobState") == "PENDING"
     assert build_all([stepwise("second", 2, (first,))], machine) == 2
     once = "first-from-start", "first-saved", "first-from-checkpoint", "second-from-start"

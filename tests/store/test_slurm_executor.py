@@ -151,7 +151,7 @@ def test_a_site_s_limits_divide_arrays_and_hold_jobs_back(slurm: Runtime, monkey
     assert "2 jobs follow when the site's limit allows: this process submits them" in notes
     assert {job["state"] for job in fake_slurm.jobs().values()} == {"COMPLETED"}
     monkeypatch.setenv("FAKE_SLURM_MOST", "0")
-    with pytest.raises(InputError, match="Slurm takes no more jobs.*QOSMaxSubmitJobPerUserLimit"):
+    with pytest.raises(InputError, match=r"(?s)Slurm takes no more jobs.*QOSMaxSubmitJobPerUserLimit"):
         build_all([plain("other")], slurm)
 
 
@@ -256,6 +256,7 @@ def test_states_are_those_of_the_files_where_slurm_cannot_be_asked(tmp_path: Pat
     assert states == {0: "pending", 1: "running", 2: "requeued", 3: "done", 4: "failed", 5: "pending"}
     known = {"7_0": "PENDING", "7_2": "PENDING", "7_3": "RUNNING", "7_5": "RUNNING"}
     assert submission.states(known) == states | {1: "lost", 5: "running"}
+    assert submission.states(dict.fromkeys(known, "COMPLETING"))[2] == "requeued"
     submission.write()
     assert slurm_log.read(tmp_path.parent) == []
 

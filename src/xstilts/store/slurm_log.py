@@ -118,6 +118,8 @@ class Submission:
                 states[number] = LOST
             elif queue[job.id] in ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"):
                 states[number] = REQUEUED if begun != PENDING else PENDING
+            elif queue[job.id] == "COMPLETING" and begun == REQUEUED:
+                states[number] = REQUEUED  # its run is being cleared away
             else:
                 states[number] = RUNNING
         return states
