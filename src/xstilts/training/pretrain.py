@@ -60,9 +60,6 @@ def pretrain(
     return train(untrained(tokenizer(texts, shape.vocabulary, alpha), shape, seed), sets, recipe, seed)
 
 
-MOST_ALPHA = 16.0
-
-
 @stage(name=names.TOKENIZER, version=1, label=lambda texts, vocabulary, alpha: f"tokenizer-{vocabulary}")
 def tokenizer(context: BuildContext, texts: tuple[Stage, ...], vocabulary: int, alpha: float) -> None:
     """Train a tokenizer with XLM-R's special tokens.
