@@ -183,7 +183,7 @@ def test_rows_of_other_languages_and_splits_are_counted(tmp_path: Path) -> None:
     path.write_text(json.dumps({"data": [{"paragraphs": [{"context": "abc def.", "qas": asked}]}]}))
     found, counts = counted(tmp_path, "tydiqa", "test", "sw")
     assert found == 4
-    assert counts == {"noted: rows not in 'sw'": 2, 'dropped: unknown language "swahilj"': 1}
+    assert counts == {"noted: not in 'sw'": 2, 'dropped: unknown language "swahilj"': 1}
     assert found + sum(counts.values()) == len(spoken)
 
 

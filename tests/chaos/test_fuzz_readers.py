@@ -90,7 +90,7 @@ def records(form: Form, raw: bytes) -> int | None:
     return None
 
 
-COUNTED = re.compile(r"dropped: |noted: (rows|questions) ")  # what a report says of rows that are not read
+COUNTED = re.compile(r"dropped: |noted: (not in|of another split)")  # what a report says of rows that are not read
 
 
 def read_whole(form: Form, files: dict[str, bytes], folder: Path) -> None:
