@@ -183,7 +183,7 @@ def test_rows_of_other_languages_and_splits_are_counted(tmp_path: Path) -> None:
     path.write_text(json.dumps({"data": [{"paragraphs": [{"context": "abc def.", "qas": asked}]}]}))
     found, counts = counted(tmp_path, "tydiqa", "test", "sw")
     assert found == 4
-    assert counts == {"noted: rows not in 'sw'": 2, 'dropped: unknown language "swahilj"': 1}
+    assert counts == {"noted: not in 'sw'": 2, 'dropped: unknown language "swahilj"': 1}
     assert found + sum(counts.values()) == len(spoken)
 
 
@@ -201,6 +201,17 @@ def test_an_archive_that_holds_a_file_twice_is_refused(tmp_path: Path) -> None:
     archive(tmp_path / "b.tar.gz", ("test", b"x"), ("dev", b"y"), ("test", b"z"))
     with pytest.raises(InputError, match=r"b\.tar\.gz: expected each file once, found 'test' again"):
         matching(tmp_path, "b.tar.gz/*")
+
+
+def test_a_flipped_bit_in_an_archive_is_refused(tmp_path: Path) -> None:
+    words = "".join(f"w{n}\tO\n\n" for n in range(300)).encode()
+    archive(tmp_path / "a.tar.gz", ("test", words))
+    raw = (tmp_path / "a.tar.gz").read_bytes()
+    for place in range(20, len(raw), 7):
+        path = tmp_path / f"{place}.tar.gz"
+        path.write_bytes(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :])
+        with pytest.raises(InputError, match=rf"{place}\.tar\.gz: expected a gzipped tar archive"):
+            matching(tmp_path, f"{place}.tar.gz/*")
 
 
 def test_a_line_without_an_end_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -639,7 +639,7 @@ def test_mentions_without_a_known_language_are_counted(tmp_path: Path) -> None:
     )
     found, noted = get(tmp_path, "mewslix", "validation", "tr")
     assert [one.id for one in found if one.side == "query"] == ["m0", "m1", "m2"]
-    assert noted == {'dropped: unknown language "xx"': 1, "noted: rows not in 'tr'": 1}
+    assert noted == {'dropped: unknown language "xx"': 1, "noted: not in 'tr'": 1}
 
 
 # Offsets.

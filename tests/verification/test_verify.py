@@ -416,7 +416,7 @@ def test_where_a_report_comes_from_is_compared(
 
     assert statuses() == ("stands", "stands")
     assert statuses(digest="0" * 12) == ("untested", "stands")
-    assert statuses(scale="paper") == ("stands", "changed")  # this study is the same at every scale
+    assert statuses(scale="small") == ("stands", "changed")  # this study is the same at every scale
     assert statuses(scale="none") == ("untested", "changed")
     assert statuses(name="other")[1] == statuses(encoder="other")[1] == "changed"
     said["reproduce"]["commands"][1] += "x"  # another store

@@ -47,7 +47,7 @@ T = TypeVar("T")
 LOOKED_AT = 100  # rows of a file in which no answer means that answers are withheld
 
 EXAMPLES = names.EXAMPLES_FILE
-OTHER_SPLIT = "noted: rows of other splits"
+OTHER_SPLIT = "noted: of another split"
 KEPT_FIELDS = ("lines",)  # what a reader adds for messages: the line of each token
 
 

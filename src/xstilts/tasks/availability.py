@@ -182,7 +182,7 @@ def _form(data: DatasetSplit) -> str:
 
 def _is_shown_elsewhere(reason: str, withheld: bool) -> bool:
     """Return whether another column of an entry has what a note says."""
-    others = reason.startswith(("noted: rows not in", OTHER_SPLIT))  # which are entries of their own
+    others = reason.startswith(("noted: not in", OTHER_SPLIT))  # which are entries of their own
     return others or reason.endswith("are expected") or (withheld and reason.endswith("hidden"))
 
 

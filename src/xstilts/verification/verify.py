@@ -416,7 +416,7 @@ def _commands(report: Json) -> list[str]:
 def _commands_check(report: Json) -> Iterator[Check]:
     """Yield whether the commands that build and verify the study name its file, its scale and its encoder."""
     study = report.get("study") or {}
-    said = {"file": study.get("file"), "--scale": study.get("scale"), "--encoder": study.get("encoder", "")}
+    expected = {"file": study.get("file"), "--scale": study.get("scale"), "--encoder": study.get("encoder", "")}
     places: dict[str, set[str]] = {"--out": {str(study.get("name"))}, "--store": set()}
     wrong, built = [], False
     for command in _commands(report):
@@ -429,8 +429,8 @@ def _commands_check(report: Json) -> Iterator[Check]:
         options = dict(zip(words[1::2], words[2::2], strict=False))
         if verb == "study":
             built = True
-            told = {"file": Path(words[0]).name, "--encoder": "", **options}
-            wrong += [name for name in said if name in told and said[name] not in (None, told[name])]
+            named = {"file": Path(words[0]).name, "--encoder": "", **options}
+            wrong += [name for name, value in expected.items() if value not in (None, named.get(name, value))]
         else:
             options["--out"] = words[0]
         for name, known in places.items():

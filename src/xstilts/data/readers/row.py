@@ -20,7 +20,7 @@ from xstilts.errors import InputError
 
 Options = Mapping[str, str | int | tuple[str, ...]]
 SHOWN = 5
-OTHER_LANGUAGE = "noted: rows not in '{}'"  # of a file of several languages
+OTHER_LANGUAGE = "noted: not in '{}'"  # of a file of several languages
 XTREME_R = "xtreme-r"  # value of the option `texts`: as XTREME-R's code makes the texts of model inputs
 
 
