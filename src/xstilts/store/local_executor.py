@@ -109,7 +109,7 @@ def build_all(
         progress.note(f"continuing: {finished} of {counted(finished + len(todo), 'stage')} finished")
     early = [item for item in todo if item.work.name == first and not item.inputs]
     failed: Failures = {}
-    dropping = Dropping(with_inputs((*keep, *stages)) if keep else (), machine, build.is_built)
+    dropping = Dropping(with_inputs((*keep, *stages)) if keep else (), machine, build.is_sound)
     dropping.sweep()  # what an earlier, killed call did not come to
     queues = executor is not None and executor.queues
     parts = [early, [item for item in todo if item.work.name != first or item.inputs] if early else todo]
