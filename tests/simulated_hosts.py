@@ -19,7 +19,9 @@ from xstilts.store.leases import Process, this_process
 LOCKS = ("shared", "own", "none", "idle")  # seen by all hosts, by each host alone, refused, or taken by all who ask
 
 
-def start(host: str, work: Callable[[], Any], locks: str = "shared", hours: float = 0.0, log: Path | None = None) -> int:
+def start(
+    host: str, work: Callable[[], Any], locks: str = "shared", hours: float = 0.0, log: Path | None = None
+) -> int:
     """Fork a process of a simulated host; return its number."""
     child = os.fork()
     if child:

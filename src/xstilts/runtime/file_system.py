@@ -24,7 +24,10 @@ from xstilts.runtime import process_lock
 MOUNTS = Path("/proc/self/mountinfo")
 # Types or sources of mounts that show the objects of a bucket as files.
 BUCKETS = frozenset(
-    "s3fs goofys geesefs mountpoint-s3 gcsfuse rclone blobfuse blobfuse2 ossfs ossfs2 cosfs obsfs yas3fs riofs".split()
+    (
+        *("s3fs", "goofys", "geesefs", "mountpoint-s3", "gcsfuse", "rclone", "blobfuse", "blobfuse2"),
+        *("ossfs", "ossfs2", "cosfs", "obsfs", "yas3fs", "riofs"),
+    )
 )
 IN_BUCKET = "a folder is renamed object by object there, so that half of a stage could look finished"
 
@@ -54,7 +57,7 @@ def probe(folder: Path) -> FileSystem:
     Raises:
         OSError: Nothing can be written there, or the disk is full.
     """
-    if (bucket := {kind.removeprefix("fuse.") for kind in mounted(folder)} & BUCKETS):
+    if bucket := {kind.removeprefix("fuse.") for kind in mounted(folder)} & BUCKETS:
         return FileSystem(unfit=f"it is a mount of {sorted(bucket)[0]}: {IN_BUCKET}")
     place = folder / f".probe-{secrets.token_hex(6)}"
     place.mkdir()

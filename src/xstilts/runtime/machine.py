@@ -193,7 +193,11 @@ class Runtime:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
                 raise InputError(f"{name} must be a number of 0 or more, not {value!r}")
-        if isinstance(self.lease_seconds, bool) or not isinstance(self.lease_seconds, int | float) or not self.lease_seconds > 0:
+        if (
+            isinstance(self.lease_seconds, bool)
+            or not isinstance(self.lease_seconds, int | float)
+            or not self.lease_seconds > 0
+        ):
             raise InputError(f"lease_seconds must be a number above 0, not {self.lease_seconds!r}")
         if not isinstance(self.cluster, Cluster):
             raise InputError(f"cluster must be a Cluster, not {self.cluster!r}")

@@ -29,8 +29,8 @@ from xstilts.runtime import progress
 from xstilts.store import manifest, upkeep
 from xstilts.store.build import REPLACED
 from xstilts.store.identity import key_of
-from xstilts.store.upkeep import Stored
 from xstilts.store.leases import held
+from xstilts.store.upkeep import Stored
 from xstilts.store.weights import unused
 
 FORMAT = 1

@@ -227,6 +227,11 @@ def _space(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if _is_of(error, errno.EFBIG):
+            raise StageError(
+                f"a file of {folder.name} may be no larger: raise the limit of file sizes (`ulimit -f`) and run again, "
+                "what is finished stays"
+            ) from error
         if not _is_full(error):
             raise
         raise StageError(
@@ -237,8 +242,11 @@ def _space(folder: Path) -> Iterator[None]:
 
 def _is_full(error: Exception) -> bool:
     """Return whether an error is that of a full disk, as Python or a library in another language says it."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return full or any(f"(os error {code})" in str(error) for code in (errno.ENOSPC, errno.EDQUOT))
+    return _is_of(error, errno.ENOSPC, errno.EDQUOT)
+
+
+def _is_of(error: Exception, *codes: int) -> bool:
+    return getattr(error, "errno", None) in codes or any(f"(os error {code})" in str(error) for code in codes)
 
 
 def _facts(stage: Stage, context: BuildContext, started: float) -> dict[str, Any]:

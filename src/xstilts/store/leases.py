@@ -19,7 +19,6 @@ a random token and a counter, which a thread raises every few seconds. Three rul
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import secrets
@@ -27,7 +26,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -174,8 +173,8 @@ def require_store(store: Path) -> FileSystem:
     tried = _tried(store.absolute(), this_process())
     if tried.unfit:
         raise InputError(
-            f"the store {store} cannot lie there: {tried.unfit}; give a --store on a local disk, NFS or Lustre, and copy "
-            "finished stages with `xstilts store export`"
+            f"the store {store} cannot lie there: {tried.unfit}; give a --store on a local disk, NFS or Lustre, and "
+            "copy finished stages with `xstilts store export`"
         )
     return tried
 
@@ -402,8 +401,8 @@ def _tried(store: Path, process: Process) -> FileSystem:
     can = file_system.probe(path.parent)
     if can.locks and not can.unfit:
         progress.note(
-            f"the locks of {store} do not work ({can.locks}): builders keep each other out by leases, and one that dies "
-            "on another host is taken over when its lease is over"
+            f"the locks of {store} do not work ({can.locks}): builders keep each other out by leases, and one that "
+            "dies on another host is taken over when its lease is over"
         )
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     new.write_text(json.dumps({"here": here, "can": asdict(can)}), encoding="utf-8")

@@ -171,7 +171,9 @@ def collectable(store: Path, roots: Collection[str], older_than: float = 0.0, we
         free = [stage for stage in free if stage.weight_bytes]
     left = [] if weights else [path for path in _left_behind(store) if _age(path) >= older_than]
     # Of what is needed, the checkpoint of a training stays, from which it would go on.
-    left = [path for path in left if path.suffix.rstrip("0123456789") != PART or _finished_name(path)[-12:] not in must_stay]
+    left = [
+        path for path in left if path.suffix.rstrip("0123456789") != PART or _finished_name(path)[-12:] not in must_stay
+    ]
     return Collectable(tuple(free), tuple((path, _size(path)) for path in left), weights, len(stages) - len(free))
 
 

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from xstilts.runtime import progress
+from xstilts.store.stage import StageError
 from xstilts.training.processes import ALONE
 from xstilts.training.sharding import Whole
 
@@ -77,9 +78,20 @@ class Checkpoint:
         Returns:
             The training state; empty where there is no checkpoint or, with a note, where it is damaged or of another
             version.
+
+        Raises:
+            StageError: It cannot be read, for a reason that may pass.
         """
         if not self.path.exists():
             return {}
+        try:
+            with self.path.open("rb") as opened:
+                opened.read(1)
+        except OSError as error:
+            raise StageError(
+                f"the checkpoint {self.path} cannot be read ({error.strerror or error}): look at the disk and at the "
+                "file's rights, then run again to go on from it"
+            ) from error
         try:
             with safe_open(self.path, framework="pt") as file:
                 facts = file.metadata() or {}
