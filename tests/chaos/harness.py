@@ -57,6 +57,17 @@ def prepare() -> None:
                 importlib.import_module(module.name)
 
 
+def make_encoder(folder: Path, **sizes: int) -> Path:
+    """Make a tiny encoder of random weights, or a larger one."""
+    import families
+
+    kind = families.FAMILIES["xlm-roberta"]
+    families.FAMILIES["xlm-roberta"] = {**kind, "config": {**kind["config"], **sizes}}
+    families.make("xlm-roberta", folder)
+    families.FAMILIES["xlm-roberta"] = kind
+    return folder
+
+
 def small_world() -> None:
     """In a child: few examples and a checkpoint after every step, so that what is left is what is tried."""
     from xstilts import sandbox
@@ -183,9 +194,8 @@ def left(store: Path) -> list[str]:
     if not store.exists():
         return []
     names = [path.name for path in store.iterdir() if not FINISHED.search(path.name) and path.name not in KEPT]
-    inside = [
-        path.relative_to(store).as_posix() for pattern in (".tmp*", "*.new", "*.part") for path in store.rglob(pattern)
-    ]
+    torn = (path for pattern in (".tmp*", "*.new", "*.part") for path in store.rglob(pattern))
+    inside = [name for path in torn if (name := path.relative_to(store).as_posix()).partition("/")[0] not in KEPT[:2]]
     leases = store / ".locks" / "leases"
     return sorted({*names, *inside, *(path.name for path in (leases.iterdir() if leases.exists() else ()))})
 

@@ -12,9 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import call, completed, differing, digests, ended, killed, left, prepare, sha256, small_world, trials
+from harness import (
+    call,
+    completed,
+    differing,
+    digests,
+    ended,
+    killed,
+    left,
+    make_encoder,
+    prepare,
+    sha256,
+    small_world,
+    trials,
+)
 
-import families
 from toy_models import put_machine, study
 from xstilts.store import manifest
 from xstilts.store.local_executor import build_all
@@ -47,12 +59,20 @@ def damage(path: Path, way: str, draw: random.Random) -> bool:
     return bytes(content) != before
 
 
+def forget(store: Path, path: Path) -> None:
+    """Delete what was made from weights that are to be damaged: only who uses weights looks at them."""
+    if path.suffix == ".safetensors" and path.parent.name == "model":
+        for folder in [*store.glob("predict*"), *store.glob("score*"), *store.glob("train-target*")]:
+            if folder not in path.parents:
+                shutil.rmtree(folder)
+
+
 class Trained:
     """A finished run, and one that was killed at a checkpoint."""
 
     def __init__(self, folder: Path) -> None:
         prepare()
-        families.make("xlm-roberta", folder / "encoder")
+        make_encoder(folder / "encoder")
         self.log, self.store = folder / "log", folder / "store"
         short = ("--recipe", "small", "--set", "max_train_examples=24", "--set", "max_length=24", "--languages", "qab")
         self.words = (
@@ -105,6 +125,7 @@ def test_whatever_file_of_a_run_is_damaged_the_same_bytes_come_back(trained: Tra
             by_kind.setdefault(kind(path, trained.store), []).append(path)
         chosen = sorted(by_kind)[draw.randrange(len(by_kind))]
         path, way = draw.choice(by_kind[chosen]), draw.choice(WAYS)
+        forget(trained.store, path)
         is_changed = damage(path, way, draw)
         code, text = trained.run()
         counts[chosen] += 1
@@ -136,11 +157,14 @@ def test_whatever_file_of_a_toy_study_is_damaged_the_same_bytes_come_back(
         shutil.copytree(tmp_path / "finished", machine.store)
         files = sorted(path for path in machine.store.rglob("*") if path.is_file())
         path, way = draw.choice(files), draw.choice(WAYS)
+        forget(machine.store, path)
         is_changed = damage(path, way, draw)
-        built, count = build_all(stages, machine), count + 1
+        count += 1
+        build_all(stages, machine)
         differ, remains = differing(wanted, digests(machine.store)), left(machine.store)
         inside = FINISHED.search(path.relative_to(machine.store).parts[0])
-        unnoticed += bool(inside and is_changed and not built)
+        aside = any(".damaged" in name for name in remains)
+        unnoticed += bool(inside and is_changed and way != "deleted" and not aside)
         if differ or [name for name in remains if ".damaged" not in name]:
             faults.append((str(path), way, differ[:4], remains[:4]))
     print(f"\ndamage of toy studies: {count} trials, unnoticed {unnoticed}, with faults {len(faults)}")

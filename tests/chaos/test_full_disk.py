@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Words, call, completed, differing, digests, left, prepare, small_world, trials
-
-import families
+from harness import Words, call, completed, differing, digests, left, make_encoder, prepare, small_world, trials
 
 pytestmark = pytest.mark.chaos
 ROOM = "size=64m,nr_inodes=100000"
@@ -59,7 +57,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 @pytest.fixture
 def words(disk: Disk, tmp_path: Path) -> Words:
     prepare()
-    families.make("xlm-roberta", tmp_path / "encoder")
+    make_encoder(tmp_path / "encoder")
     short = ("--recipe", "small", "--set", "max_train_examples=24", "--set", "max_length=24", "--languages", "qab")
     return (
         *(

@@ -27,6 +27,7 @@ from harness import (
     fork,
     killed,
     left,
+    make_encoder,
     prepare,
     sha256,
     tree,
@@ -34,7 +35,6 @@ from harness import (
 )
 from huggingface_hub import constants
 
-import families
 import hubserver
 from toy_models import put_machine, study
 from xstilts.runtime.machine import Runtime
@@ -80,7 +80,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.encoder = folder, folder / "encoder"
-        families.make("xlm-roberta", self.encoder)
+        make_encoder(self.encoder)
         (folder / "study.py").write_text(STUDY.replace("{encoder!r}", repr(str(self.encoder))))
         (folder / "text").mkdir()
         (folder / "text" / "en.txt").write_text("".join(f"the cat {n} sat on mat {n % 7}\n" for n in range(80)))
@@ -229,7 +229,6 @@ def test_toy_studies_that_are_killed_all_the_time_end_in_the_same_bytes(
 ) -> None:
     """The store alone, at a hundred kills a minute, with weights that are dropped on the way."""
     monkeypatch.setattr(manifest, "sync", lambda path: None)
-    prepare()
     stages = study(2)
     wanted: dict[str, dict[str, str]] = {}
     hits, faults, count = Counter[str](), [], 0
@@ -261,14 +260,9 @@ def test_toy_studies_that_are_killed_all_the_time_end_in_the_same_bytes(
     assert not faults, faults
 
 
-def test_kills_while_a_large_checkpoint_is_written_leave_nothing_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kills_while_a_large_checkpoint_is_written_leave_nothing_of_it(tmp_path: Path) -> None:
     prepare()
-    sizes = {"hidden_size": 256, "num_hidden_layers": 3, "intermediate_size": 1024, "num_attention_heads": 4}
-    config = {**families.FAMILIES["xlm-roberta"]["config"], **sizes}
-    monkeypatch.setitem(families.FAMILIES, "xlm-roberta", {**families.FAMILIES["xlm-roberta"], "config": config})
-    families.make("xlm-roberta", tmp_path / "encoder")
+    make_encoder(tmp_path / "encoder", hidden_size=256, intermediate_size=1024, num_attention_heads=4)
     store, log = tmp_path / "store", tmp_path / "log"
     words = (
         *("run", "--encoder", tmp_path / "encoder", "--target", "sandbox_nli", *SETTINGS, "--set", "max_length=16"),

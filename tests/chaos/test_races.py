@@ -15,9 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import call, completed, differing, digests, ended, fork, killed, left, prepare, small_world, trials
+from harness import (
+    call,
+    completed,
+    differing,
+    digests,
+    ended,
+    fork,
+    killed,
+    left,
+    make_encoder,
+    prepare,
+    small_world,
+    trials,
+)
 
-import families
 from simulated_hosts import LOCKS, become
 from toy_models import put_machine, study
 from xstilts.store import manifest
@@ -76,7 +88,6 @@ def test_toy_studies_of_eight_processes_are_built_once(
     tmp_path: Path, locks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manifest, "sync", lambda path: None)
-    prepare()
     stages, place = study(2), tmp_path / "study"
     place.mkdir()
     build_all(stages, put_machine(place))
@@ -112,7 +123,7 @@ def test_toy_studies_of_eight_processes_are_built_once(
 
 def test_runs_of_several_processes_are_built_once(tmp_path: Path) -> None:
     prepare()
-    families.make("xlm-roberta", tmp_path / "encoder")
+    make_encoder(tmp_path / "encoder")
     store, log, journal = tmp_path / "store", tmp_path / "log", tmp_path / "published"
     short = ("--recipe", "small", "--set", "max_train_examples=24", "--set", "max_length=24", "--languages", "qab")
     words = (
