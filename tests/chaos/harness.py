@@ -32,9 +32,18 @@ from xstilts.store.query import FINISHED
 
 SEED, SECONDS = int(os.environ.get("CHAOS_SEED", "1")), float(os.environ.get("CHAOS_SECONDS", "60"))
 LIMIT = 240.0  # seconds of one command
-KEPT = (".locks", ".builds", ".tokens", ".prefix")
+HIDDEN = (".locks", ".builds")
 Work = Callable[[], object]
 Words = tuple[object, ...]
+
+
+class Faults(list[Any]):
+    """What went wrong, shown as soon as it is known."""
+
+    def append(self, fault: Any) -> None:
+        """Add a fault."""
+        print(f"\nfault: {fault}", flush=True)
+        super().append(fault)
 
 
 def trials(seconds: float = SECONDS) -> Iterator[tuple[int, random.Random]]:
@@ -193,9 +202,9 @@ def left(store: Path) -> list[str]:
     """Return what lies in a store beside finished stages, and temporary files and leases anywhere in it."""
     if not store.exists():
         return []
-    names = [path.name for path in store.iterdir() if not FINISHED.search(path.name) and path.name not in KEPT]
+    names = [path.name for path in store.iterdir() if not FINISHED.search(path.name) and path.name[0] != "."]
     torn = (path for pattern in (".tmp*", "*.new", "*.part") for path in store.rglob(pattern))
-    inside = [name for path in torn if (name := path.relative_to(store).as_posix()).partition("/")[0] not in KEPT[:2]]
+    inside = [name for path in torn if (name := path.relative_to(store).as_posix()).partition("/")[0] not in HIDDEN]
     leases = store / ".locks" / "leases"
     return sorted({*names, *inside, *(path.name for path in (leases.iterdir() if leases.exists() else ()))})
 

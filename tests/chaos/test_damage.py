@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from harness import (
+    Faults,
     call,
     completed,
     differing,
@@ -110,7 +111,7 @@ def kind(path: Path, store: Path) -> str:
 
 
 def test_whatever_file_of_a_run_is_damaged_the_same_bytes_come_back(trained: Trained) -> None:
-    counts, unnoticed, faults = Counter[str](), Counter[str](), []
+    counts, unnoticed, faults = Counter[str](), Counter[str](), Faults()
     for number, draw in trials():
         shutil.rmtree(trained.store, ignore_errors=True)
         unfinished = number % 3 == 2
@@ -150,7 +151,7 @@ def test_whatever_file_of_a_toy_study_is_damaged_the_same_bytes_come_back(
     monkeypatch.setattr(manifest, "sync", lambda path: None)
     stages, machine = study(2), put_machine(tmp_path)
     build_all(stages, machine)
-    wanted, unnoticed, faults, count = digests(machine.store), 0, [], 0
+    wanted, unnoticed, faults, count = digests(machine.store), 0, Faults(), 0
     shutil.copytree(machine.store, tmp_path / "finished")
     for _, draw in trials():
         shutil.rmtree(machine.store)
@@ -174,7 +175,7 @@ def test_whatever_file_of_a_toy_study_is_damaged_the_same_bytes_come_back(
 
 def test_a_read_error_that_passes_is_named_and_nothing_is_trained_again(trained: Trained) -> None:
     """A file that cannot be read at the moment is not damaged: the run ends with its name, or does not need it."""
-    counts, faults = Counter[str](), []
+    counts, faults = Counter[str](), Faults()
     for number, draw in trials():
         shutil.rmtree(trained.store, ignore_errors=True)
         unfinished = number % 2 == 1

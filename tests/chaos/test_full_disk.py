@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Words, call, completed, differing, digests, left, make_encoder, prepare, small_world, trials
+from harness import Faults, Words, call, completed, differing, digests, left, make_encoder, prepare, small_world, trials
 
 pytestmark = pytest.mark.chaos
 ROOM = "size=64m,nr_inodes=100000"
@@ -93,7 +93,7 @@ def test_a_full_disk_is_named_and_with_room_the_run_goes_on_to_the_same_bytes(
     wanted = digests(store)
     paths = [path for path in store.rglob("*") if path.is_file()]
     size, files = sum(path.stat().st_size for path in paths), sum(1 for _ in store.rglob("*"))
-    largest, counts, faults = max(path.stat().st_size for path in paths), Counter[str](), []
+    largest, counts, faults = max(path.stat().st_size for path in paths), Counter[str](), Faults()
     for _, draw in trials():
         way = draw.choice(["size", "size", "inodes", "file size"] if disk.is_mounted else ["file size"])
         limit = int(largest * draw.uniform(0.01, 1.2)) if way == "file size" else 0

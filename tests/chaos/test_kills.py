@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 from harness import (
+    SEED,
+    Faults,
     Words,
     call,
     completed,
@@ -194,9 +196,9 @@ VERBS = (*SCENES, "fit", "study", "report", "pretrain", "evidence", "export", "s
 
 def test_every_verb_that_is_killed_and_run_again_ends_in_the_same_bytes(world: World, tmp_path: Path) -> None:
     expected: dict[str, tuple[dict[str, Any], float]] = {}
-    counts, hits, faults = Counter[str](), Counter[str](), []
+    counts, hits, faults = Counter[str](), Counter[str](), Faults()
     verbs = list(VERBS)
-    random.Random(0).shuffle(verbs)
+    random.Random(SEED).shuffle(verbs)
     for number, draw in trials():
         verb, log = verbs[number % len(verbs)], tmp_path / "log"
         if verb not in expected:
@@ -231,7 +233,7 @@ def test_toy_studies_that_are_killed_all_the_time_end_in_the_same_bytes(
     monkeypatch.setattr(manifest, "sync", lambda path: None)
     stages = study(2)
     wanted: dict[str, dict[str, str]] = {}
-    hits, faults, count = Counter[str](), [], 0
+    hits, faults, count = Counter[str](), Faults(), 0
     for number, draw in trials():
         keep = ("all", "none", "intermediate")[number % 3]
         place = tmp_path / str(number)
@@ -271,7 +273,7 @@ def test_kills_while_a_large_checkpoint_is_written_leave_nothing_of_it(tmp_path:
     began = time.monotonic()
     assert completed(call(log, *words)) == 0, log.read_text()[-2000:]
     wanted, seconds = digests(store), time.monotonic() - began
-    torn, count, faults = 0, 0, []
+    torn, count, faults = 0, 0, Faults()
     for _, draw in trials():
         shutil.rmtree(store)
         log.unlink()
@@ -341,7 +343,7 @@ def test_downloads_that_are_killed_never_leave_a_torn_file_in_place(
         there = tree(data / "hub" / "facebook" / "xnli")
         return {name: digest for name, digest in there.items() if name in wanted}
 
-    hits, count, faults = Counter[str](), 0, []
+    hits, count, faults = Counter[str](), 0, Faults()
     for _, draw in trials():
         shutil.rmtree(data, ignore_errors=True)
         log.unlink()

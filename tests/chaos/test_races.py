@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from harness import (
+    Faults,
     call,
     completed,
     differing,
@@ -91,7 +92,7 @@ def test_toy_studies_of_eight_processes_are_built_once(
     stages, place = study(2), tmp_path / "study"
     place.mkdir()
     build_all(stages, put_machine(place))
-    wanted, twice, faults, disturbances, count = digests(place / "store"), 0, [], 0, 0
+    wanted, twice, faults, disturbances, count = digests(place / "store"), 0, Faults(), 0, 0
     for number, draw in trials():
         shutil.rmtree(place)
         place.mkdir()
@@ -158,7 +159,7 @@ def test_runs_of_several_processes_are_built_once(tmp_path: Path) -> None:
         noted(journal)()
 
     assert completed(call(log, *words)) == 0, log.read_text()[-2000:]
-    wanted, twice, faults, disturbances, count = digests(store), 0, [], 0, 0
+    wanted, twice, faults, disturbances, count = digests(store), 0, Faults(), 0, 0
     for number, draw in trials():
         shutil.rmtree(store)
         log.unlink()

@@ -329,6 +329,8 @@ def test_a_store_on_a_bucket_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     machine = put_machine(tmp_path)
     with pytest.raises(InputError, match=r"cannot lie there: it is a mount of s3fs.*give a --store on a local disk"):
         build(data("a"), machine)
+    with pytest.raises(InputError, match="cannot lie there"):
+        build_all([data("a")], machine)
     assert not list(machine.store.glob("data*"))
 
 
