@@ -306,7 +306,8 @@ def _claimed(
 ) -> Lease | None:
     """Create the lease after one that is free or silent; None where another process was faster."""
     usual = folder.name + PART
-    part, moved = str(before.get("part") or usual), str(before.get("moved") or "")
+    part, moved = (name if name.startswith(usual) else "" for name in (before.get("part", ""), before.get("moved", "")))
+    part = part or usual
     if not is_free:  # who was silent may still write to its folder
         part, moved = f"{usual}{number + 1}", part
     about = {"token": secrets.token_hex(8), "seconds": seconds, "locked": lock.is_held, "part": part, "moved": moved}
@@ -324,7 +325,7 @@ def _claimed(
         lease.path.unlink(missing_ok=True)
         raise
     # Meanwhile another may have taken over, finished, and begun again with the first number.
-    if max(numbers) != lease.number or now.get("token", before.get("token")) != before.get("token"):
+    if max(numbers, default=0) != lease.number or now.get("token", before.get("token")) != before.get("token"):
         lease.path.unlink(missing_ok=True)
         return None
     for earlier in numbers:
@@ -446,11 +447,14 @@ def _content(path: Path) -> bytes:
 
 
 def _facts(text: bytes) -> dict[str, Any]:
-    """Return what a lease says; nothing where its writer was killed before it had written."""
+    """Return what a lease says; nothing where its writer was killed before it had written, or the file is damaged."""
     try:
-        facts = json.loads(text.decode())
-        float(facts["seconds"])
-        return facts if isinstance(facts, dict) else {}
+        facts: dict[str, Any] = json.loads(text.decode())
+        words = all(
+            isinstance(facts[name], str) for name in ("token", "part", "moved", "host", "boot", "pids", "start")
+        )
+        others = isinstance(facts["pid"], int) and isinstance(facts["inputs"], list) and float(facts["seconds"]) > 0
+        return facts if words and others else {}
     except (ValueError, KeyError, TypeError):
         return {}
 
