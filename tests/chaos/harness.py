@@ -83,6 +83,7 @@ def small_world() -> None:
     from xstilts.data import dataset
     from xstilts.models import token_cache
     from xstilts.runtime.machine import Runtime
+    from xstilts.store import local_executor
 
     few, every, checked = {"train": 40, "validation": 6, "test": 8}, sandbox.examples, Runtime.__post_init__
 
@@ -97,6 +98,7 @@ def small_world() -> None:
     type(sandbox.GENERATOR).examples = staticmethod(handful)  # type: ignore[assignment, method-assign]
     dataset._check_count = lambda *_: None  # type: ignore[assignment]
     token_cache.LEAST = 300
+    local_executor.usable_cores = lambda: 1  # workers would import the test run again
 
 
 def fork(work: Work, log: Path, before: Work = small_world) -> int:

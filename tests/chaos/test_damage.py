@@ -78,7 +78,18 @@ class Trained:
         short = ("--recipe", "small", "--set", "max_train_examples=24", "--set", "max_length=24", "--languages", "qab")
         self.words = (
             *("run", "--encoder", folder / "encoder", "--target", "sandbox_ner", *short, "--set", "trainable=top:1"),
-            *("--set", "steps=12", "--set", "selection=4", "--device", "cpu", "--threads", 1, "--store", self.store),
+            *(
+                "--set",
+                "steps=12",
+                "--set",
+                "selection=4",
+                "--device",
+                "cpu",
+                "--threads",
+                1,
+                "--store",
+                self.store,
+            ),
         )
         self.finished, self.unfinished = folder / "finished", folder / "unfinished"
         assert self.run()[0] == 0, self.log.read_text()[-2000:]

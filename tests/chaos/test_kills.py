@@ -119,7 +119,7 @@ class World:
                 ),
                 *("--recipe", "small", "--set", "steps=4", "--set", "max_length=24", "--seeds", 1, *HERE, *store, *to),
             ),
-            "study": ("study", self.folder / "study.py", *HERE, "--workers", 1, *store, *to),
+            "study": ("study", self.folder / "study.py", *HERE, *store, *to),
             "report": ("report", place / "out"),
             "pretrain": (
                 "pretrain",
