@@ -112,6 +112,7 @@ class RuntimeOptions(TypedDict, total=False):
         shard: Divide weights, gradients and optimizer states among these processes.
         checkpoint_seconds: Seconds between resume points of a training.
         allow_unexpected_data: Read data sets that differ from what their task expects.
+        lease_seconds: Seconds of silence after which a build of another host counts as dead.
         keep: Weights that comparisons and studies leave in the store: "all", "intermediate" or "none".
         cluster: On which machines stages are built: `Cluster("ray")`, `Cluster("slurm", partition="gpu", gpus=1)`.
     """
@@ -130,6 +131,7 @@ class RuntimeOptions(TypedDict, total=False):
     shard: bool
     checkpoint_seconds: float
     allow_unexpected_data: bool
+    lease_seconds: float
     keep: str
     cluster: Cluster
 

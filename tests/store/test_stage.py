@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import multiprocessing
 import os
@@ -43,7 +44,8 @@ def joined(site: BuildContext, parts: tuple[Stage, ...], between: str = " ") -> 
 @stage(name="broken", version=1)
 def broken(site: BuildContext, error: str) -> None:
     (site.folder / "half").write_text("half")
-    raise OSError(errno.ENOSPC, "no space") if error == "full" else RuntimeError(error)
+    code = getattr(errno, error, None)
+    raise OSError(code, os.strerror(code)) if code else RuntimeError(error)
 
 
 @stage(name="patient", version=1, resumes=True)
@@ -135,9 +137,40 @@ def test_a_failure_leaves_nothing_that_looks_finished(machine: Runtime) -> None:
     assert not folder_of(broken("wrong"), machine).exists()
 
 
-def test_a_full_disk_says_what_to_do(machine: Runtime) -> None:
+@pytest.mark.parametrize("error", ["ENOSPC", "EDQUOT", "I/O error: No space left on device (os error 28)"])
+def test_a_full_disk_says_what_to_do(machine: Runtime, error: str) -> None:
     with pytest.raises(StageError, match=r"no space left.*run again, what is finished stays"):
-        build(broken("full"), machine)
+        build(broken(error), machine)
+
+
+@pytest.mark.parametrize("error", ["EFBIG", "I/O error: File too large (os error 27)"])
+def test_a_limit_of_file_sizes_says_what_to_do(machine: Runtime, error: str) -> None:
+    with pytest.raises(StageError, match=r"may be no larger.*ulimit -f.*what is finished stays"):
+        build(broken(error), machine)
+
+
+@pytest.mark.parametrize("name", [RECORD, "text"])
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE, errno.EMFILE])
+def test_a_read_error_that_passes_is_no_damage(
+    machine: Runtime, code: int, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, promise = build(leaf("a"), machine), joined((leaf("a"),))
+    os.utime(folder / name, (1, 1))  # so that it is read again
+    real = io.open
+
+    def failing(file: Any, *rest: Any, **options: Any) -> Any:
+        if Path(str(file)) == folder / name:
+            raise OSError(code, os.strerror(code), str(file))
+        return real(file, *rest, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(io, "open", failing)
+        for ask in (lambda: build(promise, machine), lambda: missing((promise,), machine)):
+            with pytest.raises(StageError, match=rf"{name} cannot be read.*nothing was changed"):
+                ask()
+    build(promise, machine)
+    assert calls == ["a", "joined"]
+    assert not list(machine.store.glob("*.damaged*"))
 
 
 def test_work_that_resumes_finds_what_it_left_and_other_work_does_not(machine: Runtime) -> None:

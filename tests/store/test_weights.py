@@ -20,6 +20,7 @@ from xstilts.errors import InputError
 from xstilts.store import manifest, names, pins
 from xstilts.store import weights as store_weights
 from xstilts.store.build import build, is_built, missing
+from xstilts.store.leases import held
 from xstilts.store.local_executor import build_all
 from xstilts.store.manifest import damaged_files, dropped, read
 from xstilts.store.stage import folder_of
@@ -150,8 +151,8 @@ def test_what_another_build_reads_is_not_dropped(tmp_path: Path) -> None:
     folder = build(model, machine)
     with reading([model], machine):
         assert drop(folder) == 0
-    with store_weights.lock_of(folder):
-        held = subprocess.run(
+    with held(folder):
+        other = subprocess.run(
             [
                 sys.executable,
                 "-c",
@@ -161,7 +162,7 @@ def test_what_another_build_reads_is_not_dropped(tmp_path: Path) -> None:
             text=True,
             check=True,
         )
-        assert held.stdout == "0\n"
+        assert other.stdout == "0\n"
     assert drop(folder) > 0
 
 
@@ -214,8 +215,10 @@ def test_a_kill_between_any_two_steps_leaves_a_store_that_continues_to_the_same_
         def work(machine: Any = machine, number: int = number) -> None:
             killed_at(number)
             run(machine, stages)
-            shutil.rmtree(folder_of(stages[0], machine))
-            shutil.rmtree(folder_of(stages[0].arguments["predictions"], machine))
+            for item in (stages[0], stages[0].arguments["predictions"]):
+                # Renamed first: half a folder is taken for damaged, and kept.
+                gone = folder_of(item, machine).rename(machine.store / f"{item.key}.deleted")
+                shutil.rmtree(gone)
             run(machine, stages)
 
         codes.append(in_child(work))

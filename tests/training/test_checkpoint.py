@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 from quick import covering
 from xstilts.models.network import Network
 from xstilts.runtime import progress
+from xstilts.store.stage import StageError
 from xstilts.training.checkpoint import Checkpoint, remove
 from xstilts.training.optimizer import make_optimizer, prepare
 from xstilts.training.recipe import OPTIMIZERS, Recipe
@@ -249,6 +253,21 @@ def test_a_flipped_bit_or_a_cut_is_never_resumed_from(tmp_path: Path, place: flo
         assert same(weights(other), before)
         assert not its_optimiser.state
         assert not again.best
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE, errno.EMFILE])
+def test_a_read_error_that_passes_is_no_damage(tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, checkpoint = made(tmp_path)
+    checkpoint.save({"step": 1})
+
+    def failing(*_: Any, **__: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(io, "open", failing)
+        with pytest.raises(StageError, match=r"cannot be read.*run again to go on from it"):
+            made(tmp_path)[2].load(("step",))
+    assert made(tmp_path)[2].load(("step",)) == {"step": 1}
 
 
 @pytest.mark.parametrize("state", [{"step": 1, "more": 2}, {}, [], 3, None])

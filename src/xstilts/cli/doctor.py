@@ -21,6 +21,7 @@ import typer
 from xstilts import __version__
 from xstilts.cli.app import app
 from xstilts.cli.options import DataFolder, Device, Store
+from xstilts.runtime import file_system
 from xstilts.runtime.text import counted
 
 State = Literal["ok", "note", "broken"]
@@ -224,9 +225,7 @@ def _hub() -> Check:
 
 
 def _store(store: Path) -> Iterator[Check]:
-    """Yield whether the store's place is writable, has room and holds locks; nothing stays there."""
-    from filelock import FileLock, Timeout
-
+    """Yield whether the store's place is writable, has room, and can hold a store; nothing stays there."""
     place = store.absolute()
     while not place.exists():
         place = place.parent
@@ -236,23 +235,19 @@ def _store(store: Path) -> Iterator[Check]:
             raise NotADirectoryError(f"{place} is no folder")
         with tempfile.TemporaryDirectory(prefix=".xstilts-doctor-", dir=place) as folder:
             yield Check("store", "folder", f"{store} (writable{state})")
-            try:
-                with FileLock(Path(folder) / "lock", timeout=1):
-                    try:
-                        with FileLock(Path(folder) / "lock", timeout=0, is_singleton=False):
-                            works = False
-                    except Timeout:
-                        works = True
-            except (OSError, NotImplementedError):
-                works = False
+            tried = file_system.probe(Path(folder))
     except OSError as error:
         yield Check("store", "folder", f"{store}: {error}", "broken", "give another folder with --store")
         return
-    if works:
-        yield Check("store", "locks", "work")
+    if tried.unfit:
+        yield Check("store", "file system", tried.unfit, "broken", "give a --store on a local disk, NFS or Lustre")
+    elif tried.locks:
+        advice = (
+            "builders keep each other out by leases; a disk with locks frees the stages of a killed process at once"
+        )
+        yield Check("store", "locks", f"do not work: {tried.locks}", "note", advice)
     else:
-        advice = "use a store on a local disk, or one process at a time"
-        yield Check("store", "locks", "two processes could build the same stage", "broken", advice)
+        yield Check("store", "locks", "work")
     free = shutil.disk_usage(place).free
     little = free < LITTLE_DISK
     remedy = "free some space, or give another folder with --store" if little else ""

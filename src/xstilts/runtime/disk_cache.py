@@ -12,16 +12,19 @@ True
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import BaseFileLock, FileLock
+from filelock import FileLock
 
-from xstilts.runtime import progress
+from xstilts.runtime import file_system, progress
 
 GIB = 2**30
 
@@ -52,7 +55,7 @@ class DiskCache:
     most_gib: float
     holds: str
 
-    def locked(self, part: str = "") -> BaseFileLock:
+    def locked(self, part: str = "") -> AbstractContextManager[object]:
         """Return a lock for a `with` statement.
 
         Args:
@@ -60,10 +63,10 @@ class DiskCache:
                 needs both locks takes that of the part first.
 
         Returns:
-            A lock between processes.
+            A lock between processes; none where the file system has none, so that some files are made twice.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.folder / f"lock{part}")
+        return FileLock(self.folder / f"lock{part}") if _locks(self.folder) else nullcontext()
 
     def find(self, name: str) -> Path | None:
         """Return a file by name and mark it as used now.
@@ -97,7 +100,7 @@ class DiskCache:
         path = self.folder / name
         if not self._room(path, size):
             return None
-        part = path.with_suffix(".part")
+        part = path.with_suffix(".part" if _locks(self.folder) else f".{secrets.token_hex(4)}.part")
         with part.open("wb") as file:
             write(file)
             file.flush()
@@ -107,7 +110,7 @@ class DiskCache:
 
     def _room(self, path: Path, size: int) -> bool:
         """Delete the least recently used files until a file fits; return whether it fits at all."""
-        for torn in self.folder.glob("*.part"):
+        for torn in self.folder.glob("*.part") if _locks(self.folder) else ():  # else another process may be at it
             torn.unlink()
         most = self.most_gib * GIB
         if size > min(most, shutil.disk_usage(self.folder).free // 2):
@@ -118,5 +121,11 @@ class DiskCache:
         for other in sorted(others, key=lambda other: other.stat().st_mtime):
             if used + size > most:
                 used -= other.stat().st_size
-                other.unlink()
+                other.unlink(missing_ok=True)
         return True
+
+
+@cache
+def _locks(folder: Path) -> bool:
+    """Return whether locks work in a folder."""
+    return not file_system.probe(folder).locks

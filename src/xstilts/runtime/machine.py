@@ -142,6 +142,7 @@ class Runtime:
         shard: Divide weights, gradients and optimizer states among these processes instead of having them in each.
         keep: Weights that `run` and `study` leave in the store: "all", those that another training began from
             ("intermediate") or "none"; the others are dropped as soon as nothing needs them.
+        lease_seconds: Seconds of silence after which a build of another host counts as dead (`store.leases`).
         cluster: On which machines stages are built.
 
     Raises:
@@ -166,6 +167,7 @@ class Runtime:
     keep: str = KEEP_ALL
     processes: int = 1
     shard: bool = False
+    lease_seconds: float = 60.0
     cluster: Cluster = THIS_COMPUTER
 
     def __post_init__(self) -> None:
@@ -194,6 +196,12 @@ class Runtime:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
                 raise InputError(f"{name} must be a number of 0 or more, not {value!r}")
+        if (
+            isinstance(self.lease_seconds, bool)
+            or not isinstance(self.lease_seconds, int | float)
+            or not self.lease_seconds > 0
+        ):
+            raise InputError(f"lease_seconds must be a number above 0, not {self.lease_seconds!r}")
         if not isinstance(self.cluster, Cluster):
             raise InputError(f"cluster must be a Cluster, not {self.cluster!r}")
         for name in ("allow_unexpected_data", "recompute", "compiled", "shard"):

@@ -29,8 +29,9 @@ from xstilts.runtime import progress
 from xstilts.store import manifest, upkeep
 from xstilts.store.build import REPLACED
 from xstilts.store.identity import key_of
+from xstilts.store.leases import held
 from xstilts.store.upkeep import Stored
-from xstilts.store.weights import lock_of, unused
+from xstilts.store.weights import unused
 
 FORMAT = 1
 LIST = "store.json"
@@ -254,7 +255,7 @@ def _place(folder: Path, target: Path) -> bool:
     manifest.sync(folder / manifest.RECORD)
     replaced = target.with_name(target.name + REPLACED)
     if not target.exists():
-        with lock_of(target):
+        with held(target):
             if not target.exists():
                 folder.rename(target)
                 return True

@@ -1,8 +1,9 @@
 """Build: the results of stages, each in a folder of the store that appears complete or not at all.
 
-A stage is built in `<folder>.part` under a lock, and the folder is renamed when its manifest is written. So a process
-that is killed leaves nothing that looks finished, and two processes that need one stage build it once. The files of an
-input are compared with their digests before they are used: what was damaged is put aside and built again.
+A stage is built in `<folder>.part` under a lock and a lease (`leases`), and the folder is renamed when its manifest is
+written. So a process that is killed leaves nothing that looks finished, and two processes that need one stage build it
+once. The files of an input are compared with their digests before they are used: what was damaged is put aside and
+built again.
 """
 
 from __future__ import annotations
@@ -14,19 +15,18 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-
-from filelock import Timeout
 
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
+from xstilts.store.leases import Lease, LeaseTaken, held
 from xstilts.store.stage import BuildContext, Stage, StageError, StageFunction, folder_of
-from xstilts.store.weights import lock_of, reading, unused
+from xstilts.store.weights import reading, unused
 
-PART, REPLACED = ".part", ".replaced"
+REPLACED = ".replaced"
 TRIES = 10  # how often inputs are built again that another process drops or that are damaged meanwhile
 
 
@@ -67,11 +67,15 @@ def build(stage: Stage, machine: Runtime) -> Path:
         for input_stage in stage.inputs:
             build(input_stage, machine)
         # Nobody drops files of the inputs from here on; what was dropped before is built again.
-        with _lock(folder), reading(stage.inputs, machine):
+        keys = [part.key for part in stage.inputs]
+        with _space(folder), held(folder, keys, machine.lease_seconds) as lease, reading(stage.inputs, machine):
             # Asked again under the lock: another process may have finished the stage while this one waited.
             if not is_usable(folder) and all(is_usable(folder_of(part, machine)) for part in stage.inputs):
-                _make(stage, folder, machine)
-                return folder
+                try:
+                    _make(stage, folder, machine, lease)
+                    return folder
+                except LeaseTaken:
+                    progress.note(f"{folder.name} was taken over by another process, as nothing was heard of this one")
     raise StageError(
         f"the inputs of {folder.name} are damaged or deleted as soon as they are built: look at the disk of "
         f"{machine.store}, and at what else deletes files there"
@@ -87,6 +91,19 @@ def is_usable(folder: Path) -> bool:
     with _readable(folder):
         record = manifest.sound(folder)
         return record is not None and not manifest.absent(folder, record) and not manifest.changed_files(folder, record)
+
+
+def is_sound(stage: Stage, machine: Runtime) -> bool:
+    """Return whether a stage is finished as `is_built` says, and its files are as they were written, weights excepted.
+
+    Args:
+        stage: The stage.
+        machine: Names the store.
+    """
+    folder = folder_of(stage, machine)
+    with _readable(folder):
+        record = manifest.sound(folder)
+        return record is not None and _is_there(folder, record, with_weights=False, contents=True)
 
 
 def missing(stages: tuple[Stage, ...], machine: Runtime, contents: bool = True) -> list[Stage]:
@@ -109,12 +126,7 @@ def missing(stages: tuple[Stage, ...], machine: Runtime, contents: bool = True) 
         folder = folder_of(stage, machine)
         with _readable(folder):
             record = manifest.sound(folder) if stage.key in in_store else None
-            if record is None:
-                return False
-            if manifest.absent(folder, record) - (set() if with_weights else set(manifest.dropped(record))):
-                return False
-            read = [name for name in record["files"] if name not in manifest.weights(record)] if contents else ()
-            return not manifest.changed_files(folder, record, read)
+            return record is not None and _is_there(folder, record, with_weights, contents)
 
     # The inputs of what is finished do not matter: they may have been deleted.
     needed = {stage.key for stage in stages if not is_there(stage, False)}
@@ -153,6 +165,14 @@ def recover(store: Path) -> None:
                     path.rename(folder)  # it lacks weights, and has the record
 
 
+def _is_there(folder: Path, record: dict[str, Any], with_weights: bool, contents: bool) -> bool:
+    """Return whether a stage has its files, dropped ones too or not, and whether others than weights are unchanged."""
+    if manifest.absent(folder, record) - (set() if with_weights else set(manifest.dropped(record))):
+        return False
+    read = [name for name in record["files"] if name not in manifest.weights(record)] if contents else ()
+    return not manifest.changed_files(folder, record, read)
+
+
 @contextmanager
 def _readable(folder: Path) -> Iterator[None]:
     """Refuse to judge a stage that cannot be read: that may pass, and does not mean that it is damaged."""
@@ -172,8 +192,8 @@ def _keys(store: Path) -> set[str]:
     return set()
 
 
-def _make(stage: Stage, folder: Path, machine: Runtime) -> None:
-    part, replaced = (folder.with_name(folder.name + suffix) for suffix in (PART, REPLACED))
+def _make(stage: Stage, folder: Path, machine: Runtime, lease: Lease) -> None:
+    part, replaced = lease.part, folder.with_name(folder.name + REPLACED)
     try:
         _clear(part, stage.work)
         shutil.rmtree(replaced, ignore_errors=True)
@@ -182,25 +202,51 @@ def _make(stage: Stage, folder: Path, machine: Runtime) -> None:
         started = time.time()
         stage.work.function(context, **stage.arguments)
         manifest.write(part, _facts(stage, context, started))
+        lease.require()
         if folder.exists():
             folder.rename(replaced) if _is_intact(folder) else _put_aside(folder)
-        # The rename is last, when every file is on the disk: a folder without ".part" is never half a result.
-        part.rename(folder)
-        manifest.sync(folder.parent)
-        shutil.rmtree(replaced, ignore_errors=True)
+        # The rename is last, when every file is on the disk: a folder without ".part" is never half a result. Who takes
+        # the lease over renames ".part" first, so that there is nothing to rename here.
+        try:
+            part.rename(folder)
+        except OSError:
+            if replaced.exists() and not folder.exists():
+                replaced.rename(folder)
+            raise
     except Exception as error:
+        if lease.is_taken():  # its folder was moved away, which may have any error
+            raise LeaseTaken(str(error)) from error
+        raise
+    manifest.sync(folder.parent)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+@contextmanager
+def _space(folder: Path) -> Iterator[None]:
+    """Say what to do where the disk is full."""
+    try:
+        yield
+    except Exception as error:
+        if _is_of(error, errno.EFBIG):
+            raise StageError(
+                f"a file of {folder.name} may be no larger: raise the limit of file sizes (`ulimit -f`) and run again, "
+                "what is finished stays"
+            ) from error
         if not _is_full(error):
             raise
         raise StageError(
-            f"no space left in {machine.store} while building {folder.name}: "
+            f"no space left in {folder.parent} while building {folder.name}: "
             "free some and run again, what is finished stays"
         ) from error
 
 
 def _is_full(error: Exception) -> bool:
     """Return whether an error is that of a full disk, as Python or a library in another language says it."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return full or any(f"(os error {code})" in str(error) for code in (errno.ENOSPC, errno.EDQUOT))
+    return _is_of(error, errno.ENOSPC, errno.EDQUOT)
+
+
+def _is_of(error: Exception, *codes: int) -> bool:
+    return getattr(error, "errno", None) in codes or any(f"(os error {code})" in str(error) for code in codes)
 
 
 def _facts(stage: Stage, context: BuildContext, started: float) -> dict[str, Any]:
@@ -257,14 +303,3 @@ def _put_aside(folder: Path) -> None:
     number = next(n for n in range(1, 10**6) if not folder.with_name(f"{folder.name}.damaged{n}").exists())
     progress.note(f"{folder.name} was damaged: it is kept as {folder.name}.damaged{number} and built again")
     folder.rename(folder.with_name(f"{folder.name}.damaged{number}"))
-
-
-def _lock(folder: Path) -> AbstractContextManager[object]:
-    """Return the held lock of a stage; the operating system releases it when the process ends."""
-    lock = lock_of(folder)
-    try:
-        # First without waiting, only to tell the user why the second call waits.
-        return lock.acquire(timeout=0)
-    except Timeout:
-        progress.note(f"another process is building {folder.name}: waiting for it")
-        return lock.acquire()

@@ -27,7 +27,7 @@ from xstilts.store.names import HISTORY_FILE as HISTORY
 from xstilts.store.names import SCORE_FILE as SCORE
 from xstilts.store.query import FINISHED, Record
 
-PART = re.compile(r"^(?P<label>.+)-(?P<key>[0-9a-f]{12})\.part$")
+PART = re.compile(r"^(?P<label>.+)-(?P<key>[0-9a-f]{12})\.part\d*$")
 USED = ("label", "key", "work", "arguments", "started", "seconds", "record")
 HEADER = 64 * 2**20  # bytes that the header of a checkpoint has at most
 

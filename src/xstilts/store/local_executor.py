@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from functools import cache, partial
 from heapq import heappop, heappush
@@ -28,7 +28,7 @@ from xstilts.runtime.cluster import Cluster
 from xstilts.runtime.machine import Runtime, available_memory_bytes, busy, let_threads_sleep, usable_cores
 from xstilts.runtime.progress import Event
 from xstilts.runtime.text import bytes_text, counted
-from xstilts.store import build, build_log, names
+from xstilts.store import build, build_log, leases, names
 from xstilts.store.build_log import BuildLog
 from xstilts.store.executor import (
     WITHOUT_NETWORK,
@@ -109,7 +109,7 @@ def build_all(
         progress.note(f"continuing: {finished} of {counted(finished + len(todo), 'stage')} finished")
     early = [item for item in todo if item.work.name == first and not item.inputs]
     failed: Failures = {}
-    dropping = Dropping(with_inputs((*keep, *stages)) if keep else (), machine, build.is_built)
+    dropping = Dropping(with_inputs((*keep, *stages)) if keep else (), machine, build.is_sound)
     dropping.sweep()  # what an earlier, killed call did not come to
     queues = executor is not None and executor.queues
     parts = [early, [item for item in todo if item.work.name != first or item.inputs] if early else todo]
@@ -208,13 +208,15 @@ def _first(labels: Sequence[str]) -> str:
 
 
 def _require_store(machine: Runtime) -> None:
-    """Raise InputError where nothing can be written to the store."""
+    """Raise InputError where nothing can be written to the store, or its file system can hold none."""
     try:
         machine.store.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"the store {machine.store} cannot be made ({error.strerror}): give another --store") from None
     if not os.access(machine.store, os.W_OK):
         raise InputError(f"the store {machine.store} cannot be written: change its rights, or give another --store")
+    with suppress(OSError):  # as of a full disk, which the first stage names
+        leases.require_store(machine.store)
 
 
 def _one_by_one(

@@ -20,8 +20,9 @@ from typing import Any
 
 from xstilts.errors import InputError
 from xstilts.store import build_log, manifest, pins, query
-from xstilts.store.build import PART, REPLACED
-from xstilts.store.weights import drop, lock_of, unused
+from xstilts.store.build import REPLACED
+from xstilts.store.leases import PART, held
+from xstilts.store.weights import drop, unused
 
 DAY = 24 * 3600.0
 DELETED = ".deleted"
@@ -170,7 +171,9 @@ def collectable(store: Path, roots: Collection[str], older_than: float = 0.0, we
         free = [stage for stage in free if stage.weight_bytes]
     left = [] if weights else [path for path in _left_behind(store) if _age(path) >= older_than]
     # Of what is needed, the checkpoint of a training stays, from which it would go on.
-    left = [path for path in left if path.suffix != PART or _finished_name(path)[-12:] not in must_stay]
+    left = [
+        path for path in left if path.suffix.rstrip("0123456789") != PART or _finished_name(path)[-12:] not in must_stay
+    ]
     return Collectable(tuple(free), tuple((path, _size(path)) for path in left), weights, len(stages) - len(free))
 
 
@@ -198,7 +201,7 @@ def delete(plan: Collectable) -> int:
                 shutil.rmtree(gone, ignore_errors=True)
                 freed += size
     for path, size in plan.left:
-        with lock_of(path.with_name(_finished_name(path))), suppress(FileNotFoundError):
+        with held(path.with_name(_finished_name(path))), suppress(FileNotFoundError):
             shutil.rmtree(path)
             freed += size
     return freed
@@ -219,7 +222,7 @@ def _left_behind(store: Path) -> list[Path]:
 def _finished_name(path: Path) -> str:
     """Return the name of the finished stage that a leftover is of; the name itself where it is none."""
     stem, dot, suffix = path.name.rpartition(".")
-    known = dot + suffix in LEFT_BEHIND or (dot + suffix).rstrip("0123456789") == DAMAGED
+    known = dot + suffix in LEFT_BEHIND or (dot + suffix).rstrip("0123456789") in (PART, DAMAGED)
     return stem if known else path.name
 
 

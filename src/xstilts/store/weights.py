@@ -20,23 +20,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from xstilts.runtime import process_lock
 from xstilts.runtime.machine import KEEP_ALL, KEEP_INTERMEDIATE, Runtime
-from xstilts.store import build_log, manifest, names, pins
+from xstilts.store import build_log, leases, manifest, names, pins
+from xstilts.store.leases import LOCKS
 from xstilts.store.stage import Stage, folder_of, with_inputs
-
-LOCKS = ".locks"
-
-
-def lock_of(folder: Path) -> FileLock:
-    """Return the lock of those who write a stage's folder: builders, and who drops files of it.
-
-    Args:
-        folder: The folder of the stage.
-    """
-    return FileLock(_locks(folder) / f"{_key(folder)}.lock")
 
 
 @contextmanager
@@ -47,12 +35,17 @@ def reading(stages: Iterable[Stage], machine: Runtime) -> Iterator[None]:
         stages: The stages.
         machine: Names the store.
     """
+    items = tuple(stages)
     with ExitStack() as held:
-        for stage in stages:
+        for stage in items:
             if sys.platform != "win32":  # where every lock is exclusive
                 file = held.enter_context(_readers(folder_of(stage, machine)).open("a"))
                 with suppress(OSError):  # a file system without locks, where nothing is dropped either
                     process_lock.acquire(file, shared=True, wait=True)
+        # The locks of another host may not be seen here, so who holds an input there is waited for.
+        for key in set(leases.away(machine.store, {stage.key for stage in items})):
+            with leases.held(next(folder_of(stage, machine) for stage in items if stage.key == key)):
+                pass
         yield
 
 
@@ -70,12 +63,12 @@ def unused(folder: Path) -> Iterator[bool]:
         try:
             if sys.platform == "win32":
                 raise OSError
-            held.enter_context(lock_of(folder).acquire(timeout=0))
+            lease = held.enter_context(leases.held_at_once(folder))
             process_lock.acquire(held.enter_context(_readers(folder).open("a")))
-        except (Timeout, OSError):
-            yield False
-            return
-        yield True
+            is_unused = lease is not None and not leases.read_elsewhere(folder)
+        except OSError:
+            is_unused = False
+        yield is_unused
 
 
 def drop(folder: Path) -> int:

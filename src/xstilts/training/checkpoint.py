@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from xstilts.errors import may_pass
 from xstilts.runtime import progress
+from xstilts.store.stage import StageError
 from xstilts.training.processes import ALONE
 from xstilts.training.sharding import Whole
 
@@ -80,7 +81,7 @@ class Checkpoint:
             version.
 
         Raises:
-            OSError: It cannot be read now, for a reason that may pass.
+            StageError: It cannot be read, for a reason that may pass.
         """
         if not self.path.exists():
             return {}
@@ -97,7 +98,10 @@ class Checkpoint:
                     raise ValueError("its content is not what was saved")
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             if may_pass(error):  # it may be whole: nothing is begun again
-                raise OSError(f"the checkpoint {self.path} cannot be read ({error}): nothing was changed") from error
+                raise StageError(
+                    f"the checkpoint {self.path} cannot be read ({error}): look at the disk and at the file's rights, "
+                    "then run again to go on from it"
+                ) from error
             progress.note(f"the checkpoint {self.path} is damaged ({error}): training begins again")
             return {}
         with safe_open(self.path, framework="pt") as file:
