@@ -154,6 +154,7 @@ def _scheduling(*names: str) -> tuple[Row, ...]:
         rows += [
             Row(f"`{name}`: longer than `bound` by a factor of", f"{name}_of_bound", "×", at_most=wanted),
             Row(f"`{name}`: hours", f"{name}_hours", "h"),
+            Row(f"`{name}`: jobs", f"{name}_jobs"),
             Row(f"`{name}`: GPUs idle", f"{name}_idle_percent", "%"),
             Row(f"`{name}`: processor time for each stage", f"{name}_processor_ms_a_stage", "ms"),
         ]
@@ -374,7 +375,6 @@ CPU = (
         "stages, hangs on. `bound` is the longest path or all work divided among the GPUs, whichever is more.",
         (
             Row("stages", "stages"),
-            Row("jobs", "jobs"),
             Row("all work", "gpu_hours", "GPU-hours"),
             Row("longest path", "critical_path_hours", "h"),
             Row("`bound`", "bound_hours", "h"),
