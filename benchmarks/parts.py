@@ -132,8 +132,6 @@ def _products(least: float) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-
-
 def _short_stages(*names: str) -> tuple[Row, ...]:
     rows = []
     for name in names:
@@ -370,7 +368,7 @@ CPU = (
         "`studies/replication.py --scale full`, simulated: its stages with all that they need from each other, the "
         "seconds that `xstilts plan` forecasts for an H200, 15 s until a job's network is on its GPU, and the jobs and "
         "their order as builds make them. `ray`: first come, first served among the jobs whose inputs are built; "
-        "`slurm`: all are queued from the beginning; `rounds`: as `xstilts study` does where trainings may be repeated, "
+        "`slurm`: all are queued from the beginning; `rounds`: as `xstilts study` where trainings may be repeated, "
         "with nothing to repeat. `longest` and `followed` start the job first that the longest path of seconds, or of "
         "stages, hangs on. `bound` is the longest path or all work divided among the GPUs, whichever is more.",
         (

@@ -181,7 +181,9 @@ def test_the_predictions_of_a_network_go_to_one_worker(tmp_path: Path) -> None:
 def test_predictions_of_a_network_wait_for_each_other_s_data(bad: tuple[int, ...]) -> None:
     """They are one job, whatever the order in which their data are read, and those whose data are there are built."""
     data = [reading(f"{number}") for number in range(3)]
-    scores = [scored(predicted(plain(f"model{m}"), item, f"{m}{n}"), item) for m in range(2) for n, item in enumerate(data)]
+    scores = [
+        scored(predicted(plain(f"model{m}"), item, f"{m}{n}"), item) for m in range(2) for n, item in enumerate(data)
+    ]
     todo = [*data, *(plain(f"model{m}") for m in range(2)), *(one.inputs[0] for one in scores), *scores]
     executor = OneByOne({data[number].key for number in bad})
     side = _Side(todo, Runtime(Path("store")), BuildLog(frozenset()), executor=executor)
