@@ -152,6 +152,7 @@ def _scheduling(*names: str) -> tuple[Row, ...]:
         rows += [
             Row(f"`{name}`: longer than `bound` by a factor of", f"{name}_of_bound", "×", at_most=wanted),
             Row(f"`{name}`: hours", f"{name}_hours", "h"),
+            Row(f"`{name}`: jobs", f"{name}_jobs"),
             Row(f"`{name}`: GPUs idle", f"{name}_idle_percent", "%"),
             Row(f"`{name}`: processor time for each stage", f"{name}_processor_ms_a_stage", "ms"),
         ]
@@ -365,15 +366,13 @@ CPU = (
         "Ten thousand stages on 64 GPUs",
         "scheduling.py",
         "`studies/replication.py --scale full`, simulated: its stages with all that they need from each other, the "
-        "seconds that `xstilts plan` forecasts for an H200, 15 s until a job's network is on its GPU, and the jobs "
-        "and their order as builds make them. `ray`: first come, first served among the jobs whose inputs are "
-        "built; `slurm`: all are queued from the beginning; `rounds`: as `xstilts study` does where trainings may "
-        "be repeated, with nothing to repeat. `longest` and `followed` start the job first that the longest path of"
-        " seconds, or of stages, hangs on. `bound` is the longest path or all work divided among the GPUs, "
-        "whichever is more.",
+        "seconds that `xstilts plan` forecasts for an H200, 15 s until a job's network is on its GPU, and the jobs and "
+        "their order as builds make them. `ray`: first come, first served among the jobs whose inputs are built; "
+        "`slurm`: all are queued from the beginning; `rounds`: as `xstilts study` where trainings may be repeated, "
+        "with nothing to repeat. `longest` and `followed` start the job first that the longest path of seconds, or of "
+        "stages, hangs on. `bound` is the longest path or all work divided among the GPUs, whichever is more.",
         (
             Row("stages", "stages"),
-            Row("jobs", "jobs"),
             Row("all work", "gpu_hours", "GPU-hours"),
             Row("longest path", "critical_path_hours", "h"),
             Row("`bound`", "bound_hours", "h"),

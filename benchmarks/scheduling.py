@@ -62,11 +62,12 @@ def main() -> None:
         if name == "ray":
             work, critical = clock.work, max(paths(todo, clock.with_start).values())
             bound = max(critical, work / asked.gpus)
-            found |= {"jobs": clock.jobs, "gpu_hours": work / HOUR, "critical_path_hours": critical / HOUR}
+            found |= {"gpu_hours": work / HOUR, "critical_path_hours": critical / HOUR}
             found |= {"bound_hours": bound / HOUR}
         found[f"{name}_hours"] = clock.now / HOUR
+        found[f"{name}_jobs"] = clock.jobs
         found[f"{name}_of_bound"] = clock.now / bound
-        found[f"{name}_idle_percent"] = 100 * (1 - work / (asked.gpus * clock.now))
+        found[f"{name}_idle_percent"] = 100 * (1 - clock.work / (asked.gpus * clock.now))
         found[f"{name}_processor_ms_a_stage"] = 1000 * (time.process_time() - began) / len(todo)
     sides.tell(found, asked.json)
 

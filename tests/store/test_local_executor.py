@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from xstilts.runtime.progress import Event
 from xstilts.store import local_executor, names
 from xstilts.store.build import is_built, missing
 from xstilts.store.build_log import BuildLog
+from xstilts.store.executor import Failures, Job
 from xstilts.store.local_executor import Unbuilt, _Side, build_all
 from xstilts.store.stage import BuildContext, Stage, StageError, folder_of, stage
 
@@ -173,6 +175,43 @@ def test_the_predictions_of_a_network_go_to_one_worker(tmp_path: Path) -> None:
         workers = {worker for word, worker in lines if word.startswith((f"predict-{m}", f"score-predict-{m}"))}
         assert len(workers) == 1
     assert os.getpid() not in {int(worker) for _, worker in lines}
+
+
+@pytest.mark.parametrize("bad", [(), (1,)])
+def test_predictions_of_a_network_wait_for_each_other_s_data(bad: tuple[int, ...]) -> None:
+    """They are one job, whatever the order in which their data are read, and those whose data are there are built."""
+    data = [reading(f"{number}") for number in range(3)]
+    scores = [
+        scored(predicted(plain(f"model{m}"), item, f"{m}{n}"), item) for m in range(2) for n, item in enumerate(data)
+    ]
+    todo = [*data, *(plain(f"model{m}") for m in range(2)), *(one.inputs[0] for one in scores), *scores]
+    executor = OneByOne({data[number].key for number in bad})
+    side = _Side(todo, Runtime(Path("store")), BuildLog(frozenset()), executor=executor)
+    assert len(side.run()) == 5 * len(bad)
+    assert sorted(len(job.stages) for job in executor.jobs) == [1] * 5 + [2 * (3 - len(bad))] * 2
+
+
+class OneByOne:
+    """An executor whose jobs end one after the other without anything being built; some stages fail."""
+
+    queues, room, gpus = False, sys.maxsize, 0
+
+    def __init__(self, bad: set[str]) -> None:
+        self.bad, self.jobs, self.running = bad, list[Job](), list[Job]()
+
+    def submit(self, job: Job) -> None:
+        self.jobs.append(job)
+        self.running.append(job)
+
+    def ended(self, seconds: float) -> Iterator[tuple[Job, Failures]]:
+        job = self.running.pop(0)
+        yield job, {item.key: StageError("wrong") for item in job.stages if item.key in self.bad}
+
+    def cancel(self, error: BaseException) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.mark.parametrize("workers", first(1, [1, 2]))

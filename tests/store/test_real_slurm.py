@@ -263,9 +263,9 @@ def test_at_its_time_limit_a_training_is_queued_again_and_goes_on(machine: Runti
     A job whose first run has not been cleared away when the second one begins ends as failed.
     """
     machine = Runtime(machine.store, device="cpu", threads=1, cluster=Cluster("slurm", time="2"))
-    first = stepwise("first", 1400)
-    build = Build(machine, "[stepwise('second', 2, (stepwise('first', 1400),))]")
-    until(lambda: steps(machine, "first", 1400) > 1)
+    first = stepwise("first", 1000)
+    build = Build(machine, "[stepwise('second', 2, (stepwise('first', 1000),))]")
+    until(lambda: steps(machine, "first", 1000) > 1)
     build.kill()
     watch = StudyMonitor(machine.store).look()
     assert [stage.label for stage in watch.running] == [first.label]
@@ -275,8 +275,9 @@ def test_at_its_time_limit_a_training_is_queued_again_and_goes_on(machine: Runti
     assert StudyMonitor(machine.store).look().jobs == {"requeued": 1, "pending": 1}
     assert job(waiting, "JobState") == "PENDING"
     assert build_all([stepwise("second", 2, (first,))], machine) == 2
-    once = "first-from-start", "first-saved", "first-from-checkpoint", "second-from-start"
-    assert journal(tmp_path) == dict.fromkeys(once, 1)
+    words = journal(tmp_path)
+    assert (words["first-from-start"], words["second-from-start"]) == (1, 1)
+    assert words["first-from-checkpoint"] == words["first-saved"] >= 1
     assert ids(machine) == [id, waiting]
     after = StudyMonitor(machine.store).look()
     assert (after.finished, after.alive, after.stopped, after.failed) == (2, 0, (), ())

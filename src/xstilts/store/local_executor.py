@@ -281,6 +281,13 @@ class _Side:
                 self.needed_by.setdefault(key, []).append(item)
             if "model" in item.arguments:
                 self.of_model.setdefault(_model(item), []).append(item)
+        self.beside: dict[str, list[Stage]] = {}  # predictions that wait for the data of another one of their network
+        for siblings in self.of_model.values():
+            data = {key for item in siblings for key in self.needs[item.key] if _is_data(self.waiting[key])}
+            for item in siblings:
+                for key in data - self.needs[item.key]:
+                    self.beside.setdefault(key, []).append(item)
+                self.needs[item.key] |= data
         self.ready = [number for number, item in enumerate(todo) if not self.needs[item.key]]  # a heap: it is sorted
         self.todo = todo
         self.failed: Failures = {}
@@ -396,7 +403,11 @@ class _Side:
 
     def _release(self, item: Stage) -> None:
         """Make ready what waited for a stage alone."""
-        for other in self.needed_by.get(item.key, ()):
+        self._free((*self.needed_by.get(item.key, ()), *self.beside.get(item.key, ())), item)
+
+    def _free(self, others: Iterable[Stage], item: Stage) -> None:
+        """Let stages no longer wait for another one."""
+        for other in others:
             self.needs[other.key].discard(item.key)
             if not self.needs[other.key] and other.key in self.waiting:
                 heappush(self.ready, self.place[other.key])
@@ -408,6 +419,7 @@ class _Side:
         for other in self.needed_by.get(item.key, ()):
             if self.waiting.pop(other.key, None):
                 self._give_up(other, None)
+        self._free(self.beside.get(item.key, ()), item)
 
 
 class _Workers:
@@ -462,6 +474,11 @@ def _merged(bundles: Sequence[Bundle], first: Collection[str]) -> Iterator[Bundl
             short += bundle
     for part in ([item for item in short if (item.key in first) == early] for early in (True, False)):
         yield from (tuple(part[start : start + TOGETHER]) for start in range(0, len(part), TOGETHER))
+
+
+def _is_data(item: Stage) -> bool:
+    """Return whether a stage is short and needs nothing, as one that reads data."""
+    return not item.inputs and not item.work.resumes and item.work.name in WITHOUT_NETWORK
 
 
 def _model(item: Stage) -> str:

@@ -166,8 +166,8 @@ def final_state(job: str) -> str:
 
     Its accounting does, where a site has one; the controller does for some minutes after a job's end.
     """
-    asked = ["sacct", "-n", "-X", "-P", "-j", job, "-o", "State"], ["scontrol", "-o", "show", "job", job]
-    for command, pattern in zip(asked, (r"^(\w+)", r"\bJobState=(\w+)"), strict=True):
+    commands = ["sacct", "-n", "-X", "-P", "-j", job, "-o", "State"], ["scontrol", "-o", "show", "job", job]
+    for command, pattern in zip(commands, (r"^(\w+)", r"\bJobState=(\w+)"), strict=True):
         with suppress(OSError, subprocess.SubprocessError):
             answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
             if states := re.findall(pattern, answer.stdout, re.MULTILINE):
