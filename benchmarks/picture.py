@@ -52,9 +52,14 @@ def drawn(plots: Sequence[Plot], names: Sequence[str], titles: Sequence[str]) ->
     if unknown := [name for name in names if name not in panels]:
         raise InputError(f"no panel '{unknown[0]}': there are {', '.join(panels)}")
     swatch: Any = tables.templates(PAGES).get_template("parts.html").module
-    legend = [_key(swatch.swatch, label, tone) for tone, label in enumerate(plots[0].legend)]
-    top = HEAD + LINE * len(legend)
     boxes = [_box(panels[name]) for name in names]
+    shown = "".join(inner for inner, _ in boxes)
+    legend = [
+        _key(swatch.swatch, label, tone)
+        for tone, label in enumerate(plots[0].legend)
+        if f"var(--series-{tone})" in shown
+    ]
+    top = HEAD + LINE * len(legend)
     parts = [
         f'<text x="{at * (WIDTH + GAP) + 4:.0f}" y="{top - 8:.0f}" class="title">{html.escape(title)}</text>'
         f'<g transform="translate({at * (WIDTH + GAP):.0f} {top:.0f})">{inner}</g>'

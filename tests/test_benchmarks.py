@@ -278,6 +278,7 @@ def test_a_picture_has_the_panels_that_were_asked_for_in_light_and_dark() -> Non
     about = {"de": {"name": "German", "family": "IE: Germanic", "distance": 1}}
     row = {"language": "de", "recipe": "r", "encoder": "e", "intermediate": "<squad>", "keys": ["k"]}
     gains = [{**row, "target": name, "estimate": 1.0, "low": 0.5, "high": 2.0} for name in ("xnli", "udpos", "uner")]
+    gains.append({**gains[2], "intermediate": "of names alone"})
     plots = list(charts.language_plots({"gains": gains, "settings": {"languages": about}}))
     drawn = picture.drawn(plots, ["udpos", "xnli"], ["Tagging & more", "Inference"])
     texts = [text.text for text in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
@@ -287,6 +288,8 @@ def test_a_picture_has_the_panels_that_were_asked_for_in_light_and_dark() -> Non
         "Inference",
     ]
     assert texts.count("German") == 2
+    assert "of names alone" not in texts  # it has no mark in these panels
+    assert "of names alone" in picture.drawn(plots, ["uner"], ["Names"])
     assert "prefers-color-scheme: dark" in drawn
     used = set(re.findall(r"var\((--[\w-]+)\)", drawn))
     assert used <= set(re.findall(r"(--[\w-]+):", drawn))
