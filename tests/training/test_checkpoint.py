@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -264,7 +263,7 @@ def test_a_read_error_that_passes_is_no_damage(tmp_path: Path, code: int, monkey
         raise OSError(code, os.strerror(code))
 
     with monkeypatch.context() as patch:
-        patch.setattr(io, "open", failing)
+        patch.setattr("xstilts.training.checkpoint.safe_open", failing)
         with pytest.raises(StageError, match=r"cannot be read.*run again to go on from it"):
             made(tmp_path)[2].load(("step",))
     assert made(tmp_path)[2].load(("step",)) == {"step": 1}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -61,8 +62,9 @@ def check(encoder: Encoder, store: Path | None = None, ask_hub: bool = True) -> 
             return
         _check_folder(folder, _state(folder))
         if noted and noted.parent.parent.is_dir():
-            noted.parent.mkdir(exist_ok=True)
-            noted.touch()
+            with suppress(OSError):  # as of a full disk: then it is checked again
+                noted.parent.mkdir(exist_ok=True)
+                noted.touch()
         return
     config = configs.config_of(encoder)
     if config is not None:

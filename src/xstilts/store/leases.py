@@ -391,12 +391,12 @@ def _process(pid: int) -> Process:
 def _tried(store: Path, process: Process) -> FileSystem:
     """Return what a store's file system can do, from the store or tried and noted there."""
     # A file for each host: where one mounts what another has on its disk, they differ.
-    here = {"host": process.host, "boot": process.boot, "device": store.stat().st_dev}
+    place = {"host": process.host, "boot": process.boot, "device": store.stat().st_dev}
     name = "".join(character if character.isalnum() or character in "-." else "_" for character in process.host)
     path = store / LOCKS / f"tried-{name}.json"
     with suppress(OSError, ValueError, TypeError, KeyError):
         noted = json.loads(path.read_bytes().decode())
-        if noted["here"] == here:
+        if noted["place"] == place:
             return FileSystem(**noted["can"])
     path.parent.mkdir(parents=True, exist_ok=True)
     can = file_system.probe(path.parent)
@@ -406,7 +406,7 @@ def _tried(store: Path, process: Process) -> FileSystem:
             "dies on another host is taken over when its lease is over"
         )
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-    new.write_text(json.dumps({"here": here, "can": asdict(can)}), encoding="utf-8")
+    new.write_text(json.dumps({"place": place, "can": asdict(can)}), encoding="utf-8")
     new.replace(path)
     return can
 
