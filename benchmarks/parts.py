@@ -355,7 +355,7 @@ CPU = (
         "short_stages_ray",
         "Many short stages in Ray",
         "short_stages.py",
-        f"The same as tasks of a Ray cluster of this computer. {SHORT_STAGES}",
+        "The same as tasks of a Ray cluster of this computer, which has as many cores as there are workers.",
         _short_stages("ray_1", "ray_2", "ray_4", "ray_8"),
         "--sides ray",
         "--stages 200 --rounds 3",
@@ -363,7 +363,7 @@ CPU = (
     ),
     Part(
         "scheduling",
-        "Ten thousand stages on 64 GPUs",
+        "A large study on 64 GPUs",
         "scheduling.py",
         "`studies/replication.py --scale full`, simulated: its stages with all that they need from each other, the "
         "seconds that `xstilts plan` forecasts for an H200, 15 s until a job's network is on its GPU, and the jobs and "

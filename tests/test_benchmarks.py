@@ -70,7 +70,7 @@ def ran(script: str, arguments: str, folder: Path, monkeypatch: pytest.MonkeyPat
         pytest.param("startup.py", "", marks=pytest.mark.slow),
         pytest.param("sharing.py", "", marks=pytest.mark.slow),
         pytest.param("short_stages.py", "--sides local", marks=pytest.mark.slow),
-        ("scheduling.py", ""),
+        pytest.param("scheduling.py", "", marks=pytest.mark.slow),
     ],
 )
 def test_a_benchmark_gives_every_figure_of_its_rows(

@@ -149,7 +149,7 @@ def test_a_site_s_limits_divide_arrays_and_hold_jobs_back(slurm: Runtime, monkey
     progress.listen(lambda event: None if event.total else notes.append(event.label))
     assert build_all([stepwise(f"{number}", 1) for number in range(5)], slurm) == 5
     assert "2 jobs follow when the site's limit allows: this process submits them" in notes
-    assert {job["state"] for job in fake_slurm.jobs().values()} == {"COMPLETED"}
+    until(lambda: {job["state"] for job in fake_slurm.jobs().values()} == {"COMPLETED"})
     monkeypatch.setenv("FAKE_SLURM_MOST", "0")
     with pytest.raises(InputError, match=r"(?s)Slurm takes no more jobs.*QOSMaxSubmitJobPerUserLimit"):
         build_all([plain("other")], slurm)
