@@ -195,7 +195,7 @@ def test_verification_of_studies(study: tuple[Runtime, Path], tmp_path: Path) ->
 
 
 def test_pages_of_studies(tmp_path: Path) -> None:
-    good = json.dumps(_short(made_report.made())).encode()
+    good = json.dumps(shortened(made_report.made())).encode()
 
     def pages(folder: Path, dice: Random) -> Callable[[], object]:
         (folder / "report.json").write_bytes(mutated_json(good, dice))
@@ -209,12 +209,12 @@ def test_pages_of_studies(tmp_path: Path) -> None:
     law("pages of studies", 400, pages, tmp_path)
 
 
-def _short(value: Any) -> Any:
+def shortened(value: Any) -> Any:
     """Return a report with the first entries of its long lists."""
     if isinstance(value, list):
-        return [_short(part) for part in (value[:4] if len(value) > 6 else value)]
+        return [shortened(part) for part in (value[:4] if len(value) > 6 else value)]
     if isinstance(value, dict):
-        return {key: _short(part) for key, part in (list(value.items())[:6] if len(value) > 60 else value.items())}
+        return {key: shortened(part) for key, part in (list(value.items())[:6] if len(value) > 60 else value.items())}
     return value
 
 

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from xstilts.errors import InputError
+from xstilts.errors import InputError, refusing
 from xstilts.runtime import whole_files
 from xstilts.runtime.text import counted
 from xstilts.store import names
@@ -290,8 +290,9 @@ def _line(record: Record, phase: str) -> Line:
     line = Line(record["label"], record["key"], phase, record["seconds"], memory_mib=memory)
     if record["work"] not in (names.TRAIN, names.PREDICT):
         return line
-    ledger = record["record"].get("cost")
-    return _measured(line, ledger) if ledger else _unmeasured(line, record["record"])
+    ledger, remedy = record["record"].get("cost"), "delete the stage's folder, and it is built again"
+    with refusing(lambda: f"stage.json of {record['label']}-{record['key']}", remedy):
+        return _measured(line, ledger) if ledger else _unmeasured(line, record["record"])
 
 
 def _measured(line: Line, ledger: Mapping[str, Any]) -> Line:

@@ -113,9 +113,9 @@ def is_manifest(record: Any) -> bool:
     """
     try:
         texts = all(isinstance(record[name], str) for name in ("key", "label", "work"))
-        tables = all(isinstance(record.get(name, {}), dict) for name in ("arguments", "inputs", "record", "files"))
-        sizes = tables and all(isinstance(file["bytes"], int) for file in record.get("files", {}).values())
-        return texts and sizes and isinstance(record.get("seconds", 0.0), int | float)
+        tables = all(isinstance(record[name], dict) for name in ("arguments", "inputs", "record", "files"))
+        sizes = tables and all(isinstance(file["bytes"], int) for file in record["files"].values())
+        return texts and sizes and isinstance(record["seconds"], int | float)
     except (KeyError, TypeError, AttributeError):
         return False
 
