@@ -213,6 +213,12 @@ def roots(text: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1 << 14)
+def specific_roots(text: str) -> frozenset[str]:
+    """Return the roots of a text without those that nearly any noun phrase of the field has."""
+    return roots(text) - _general()
+
+
+@lru_cache(maxsize=1 << 14)
 def root(word: str) -> str:
     """Return a word without its endings: "typological" and "typology" have one root."""
     for _ in range(3):
@@ -249,6 +255,11 @@ def _scaffold() -> frozenset[str]:
 @cache
 def _scaffold_functions() -> frozenset[str]:
     return frozenset(load_table("bearing.toml")["function_words"].split())
+
+
+@cache
+def _general() -> frozenset[str]:
+    return roots(load_table("bearing.toml")["general_words"])
 
 
 @cache

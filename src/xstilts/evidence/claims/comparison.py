@@ -18,12 +18,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal, get_args
 
-from xstilts.evidence.claims.bearing import roots
+from xstilts.evidence.claims.bearing import roots, specific_roots
 from xstilts.evidence.claims.finding_record import NOT_STATED, OPPOSED, TURNED, FindingRecord, Setting, exchanged
-from xstilts.evidence.text.stemming import load_table
 
 RelationKind = Literal["same finding", "real conflict", "not comparable", "unrelated"]
 RELATION_KINDS: tuple[RelationKind, ...] = get_args(RelationKind)
@@ -168,10 +166,5 @@ def _matches(one: str, other: str) -> bool:
 
 
 def _specific(text: str) -> frozenset[str]:
-    every = roots(JOINED.sub("", text))
-    return every - _general() or every
-
-
-@cache
-def _general() -> frozenset[str]:
-    return roots(load_table("bearing.toml")["general_words"])
+    joined = JOINED.sub("", text)
+    return specific_roots(joined) or roots(joined)
