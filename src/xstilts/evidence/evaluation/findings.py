@@ -16,20 +16,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xstilts.evidence.claims.bearing import Candidate, Similarity, answerable, bearings, feature_table, roots
 from xstilts.evidence.claims.comparison import relate
 from xstilts.evidence.claims.finding_record import TURNED, FindingRecord, Stance, oriented, read_finding
 from xstilts.evidence.claims.sentence_kind import Kind, kinds
+from xstilts.evidence.evaluation.logistic import logistic
 from xstilts.evidence.text.documents import Document, sentences
 
 Row = Mapping[str, Any]
 Weights = dict[str, float]
 MIN_PART = 40  # characters from which a part of a sentence is taken for the sentence
 AIMED_RECALL = 0.67  # recall of judged findings, on the questions that it is fitted on, that the threshold is set for
-RIDGE = 10.0
-STEPS = 30
 
 
 @dataclass(frozen=True)
@@ -237,7 +235,7 @@ def fit_weights(tables: Sequence[tuple[Sequence[Mapping[str, float]], Sequence[b
     labels_all = np.array([float(bool(label)) for part in judged for _, label in part])
     weights = np.array([100 / len(part) for part in judged for _ in part])
     mean, scale = features.mean(0), features.std(0) + 1e-9
-    solved = _logistic(np.c_[(features - mean) / scale, np.ones(len(features))], labels_all, weights)
+    solved = logistic(np.c_[(features - mean) / scale, np.ones(len(features))], labels_all, weights)
     slopes = np.round(solved[:-1] / scale, 3)
     intercept = round(float(solved[-1] - slopes @ mean), 3)
     scores = 1 / (1 + np.exp(-(features @ slopes + intercept)))
@@ -252,21 +250,6 @@ def fit_weights(tables: Sequence[tuple[Sequence[Mapping[str, float]], Sequence[b
 def ratio(part: int, whole: int) -> float | None:
     """Return a share, or None of nothing."""
     return part / whole if whole else None
-
-
-def _logistic(
-    design: NDArray[np.float64], labels: NDArray[np.float64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the coefficients of a weighted logistic regression, by Newton's method."""
-    solved = np.zeros(design.shape[1])
-    penalty = np.eye(len(solved)) * RIDGE
-    penalty[-1, -1] = 0
-    for _ in range(STEPS):
-        chances = 1 / (1 + np.exp(-design @ solved))
-        gradient = design.T @ (weights * (chances - labels)) + penalty @ solved
-        hessian = (design * (weights * chances * (1 - chances))[:, None]).T @ design + penalty
-        solved = solved - np.linalg.solve(hessian, gradient)
-    return solved
 
 
 def _sentences(
