@@ -182,6 +182,7 @@ class FindingRecord:
         setting: Where, as the sentence says.
         around: Where, as the text around it says.
         cue: The predicate that the stance was read from; "" if there is none.
+        text: The finding.
     """
 
     subject: str = NOT_STATED
@@ -191,6 +192,7 @@ class FindingRecord:
     setting: Setting = field(default_factory=Setting)
     around: Setting = field(default_factory=Setting)
     cue: str = ""
+    text: str = ""
 
 
 def read_finding(text: str, context: Sequence[str] = ()) -> FindingRecord:
@@ -207,7 +209,7 @@ def read_finding(text: str, context: Sequence[str] = ()) -> FindingRecord:
     every = [_read_clause(clause, context) for clause in _clauses(text)]
     read = [part for part in every if part.cue]
     if not read:
-        return FindingRecord(setting=setting, around=around)
+        return FindingRecord(setting=setting, around=around, text=text)
     first, rest = read[0], read[1:]
     contrasts = bool(CONTRAST.search(text)) and (
         any(part.subject != NOT_STATED for part in rest) or not every[0].cue or "whereas" in text
@@ -226,6 +228,7 @@ def read_finding(text: str, context: Sequence[str] = ()) -> FindingRecord:
         setting,
         around,
         first.cue,
+        text,
     )
 
 
@@ -285,13 +288,29 @@ def _clauses(text: str) -> Iterator[str]:
     main_part = _pattern("neutral").sub(" ", LEAD.sub("", bare_text))
     report = REPORT.match(main_part)
     main_part = LEAD.sub("", main_part[report.end() :]) if report and report.end() < MAX_REPORT else main_part
-    for part in CLAUSE.split(main_part):
-        bare = LEAD.sub("", (part or "").strip())
+    for part in _parts(main_part):
+        bare = LEAD.sub("", part.strip())
         report = REPORT.match(bare)
         bare = bare[report.end() :] if report and report.end() < MAX_REPORT else bare
         bare = LEAD.sub("", re.sub(r"^that,[^,]*,\s*", "", bare)).strip()
         if bare and not REASONS.match(bare):
             yield bare
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield the parts between conjunctions; an enumeration ("masks, adapters, and prompts help") is one."""
+    begin = 0
+    for joint in CLAUSE.finditer(text):
+        before = text[begin : joint.start()]
+        is_list = joint[0].strip() == ", and" and "," in before and not VERB.search(before) and not _has_cue(before)
+        if not is_list:
+            yield before
+            begin = joint.end()
+    yield text[begin:]
+
+
+def _has_cue(text: str) -> bool:
+    return any(_pattern(stance).search(text) for stance in STANCES if stance != NOT_STATED)
 
 
 def _read_clause(clause: str, context: Sequence[str]) -> FindingRecord:

@@ -34,6 +34,7 @@ from xstilts.evidence.text.stemming import load_table
 
 Weights = Mapping[str, Mapping[str, float]]
 FEATURES = ("joint", "field")
+MOST = 12  # words of a field that count: a whole paper has more than an abstract, and is no nearer to the topic
 NEUTRAL = math.log1p(4)  # of the feature "field" where a question has none that is known
 THRESHOLD = "threshold"  # in the weights, beside the models
 
@@ -112,7 +113,7 @@ class Topic:
         """
         text = "\n".join([title, *sentences])
         counts = [len(_words_of(name, "held").findall(text)) for name in self.fields]
-        field = math.log1p(min(counts)) if counts else NEUTRAL
+        field = math.log1p(min(MOST, *counts)) if counts else NEUTRAL
         return {"joint": self.joint(title, sentences), "field": field}
 
     def joint(self, title: str, sentences: Sequence[str]) -> float:
