@@ -10,6 +10,10 @@ import typer
 from xstilts.cli.app import VerbWithoutRecord, app
 from xstilts.cli.options import DataFolder, Device, Store, Threads
 
+EncoderOption = Annotated[
+    str, typer.Option("--encoder", metavar="FOLDER", help="Sentence encoder, a folder or hub id; default: words alone.")
+]
+
 
 @app.command(
     cls=VerbWithoutRecord,
@@ -40,6 +44,7 @@ def evidence(
     retractions: Annotated[
         Path | None, typer.Option(help="Retraction Watch's CSV file: its works are excluded too.")
     ] = None,
+    encoder: EncoderOption = "",
     demo: Annotated[bool, typer.Option("--demo", help="Five questions, invented works, no network.")] = False,
     store: Store = Path("work"),
 ) -> None:
@@ -54,14 +59,11 @@ def evidence(
 
     chosen = tuple(filter(None, sources.split(",")))
     options = ReportOptions(out, cache or CACHE, chosen, offline, study, store, bindings, retractions)
-    reports = cli_output.make_and_show(question, options, llm, verifier, demo)
+    reports = cli_output.make_and_show(question, options, llm, verifier, demo, encoder)
     documents = [{"folder": folder, **report} for folder, report in reports]
     result(documents if demo else documents[0])
 
 
-EncoderOption = Annotated[
-    str, typer.Option("--encoder", metavar="FOLDER", help="Sentence encoder, a folder or hub id; default: words alone.")
-]
 Dense = Annotated[
     str,
     typer.Option(metavar="WHICH", help="Works whose meaning is compared: candidates (those found by words) or all."),

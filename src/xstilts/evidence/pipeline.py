@@ -65,7 +65,7 @@ class ReportServices:
         llm: Address and name of a language model that may propose evidence.
         hosts: Hosts of the sources; by default those of the environment.
         policy: Retries and timeouts.
-        vectors: A sentence encoder that ranks findings by meaning, beside their words.
+        vectors: A sentence encoder that ranks findings and relates them by meaning, beside their words.
     """
 
     nli: NliFunction | None = None
@@ -105,7 +105,8 @@ def make_report(question: str, options: ReportOptions, services: ReportServices 
     _require_an_answer(corpus, sources)
     proposals = llm_proposals.propose(model, parsed, corpus) if model else ()
     similarity = similarity_of(services.vectors) if services.vectors else None
-    report = synthesis_to_json(synthesise(parsed, corpus, services.nli, proposals, similarity))
+    cosine = (lambda one, other: float(similarity(one, [other])[0])) if similarity else None
+    report = synthesis_to_json(synthesise(parsed, corpus, services.nli, proposals, similarity, cosine))
     extra_files: dict[str, Any] = {bundle.PROPOSALS: [vars(proposal) for proposal in proposals]} if model else {}
     if options.study:
         bindings = study_binding.read(options.bindings) if options.bindings else None

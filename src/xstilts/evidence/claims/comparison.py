@@ -27,6 +27,7 @@ from xstilts.evidence.claims.bearing import roots, specific_roots
 from xstilts.evidence.claims.finding_record import NOT_STATED, OPPOSED, TURNED, FindingRecord, Setting, exchanged
 from xstilts.evidence.text.stemming import load_table
 
+Cosine = Callable[[str, str], float]  # of the vectors of two texts
 RelationKind = Literal["same finding", "real conflict", "not comparable", "unrelated"]
 RELATION_KINDS: tuple[RelationKind, ...] = get_args(RelationKind)
 ALIKE = 0.8775  # no two judged findings of other subjects reach it
@@ -50,7 +51,7 @@ class Meaning:
         alike: Mean cosine of subjects and of whole findings from which subjects match.
     """
 
-    cosine: Callable[[str, str], float]
+    cosine: Cosine
     alike: float = ALIKE
 
     def subjects(self, one: str, other: str, texts: tuple[str, str]) -> float:

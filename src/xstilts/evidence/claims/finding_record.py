@@ -352,7 +352,8 @@ def _read_inverted(clause: str, context: Sequence[str]) -> FindingRecord | None:
             groups = match.groupdict()
             named = RELATIVE.split(groups["subject"])[0] if "subject" in groups else ""
             predicate = match[0].removesuffix(groups.get("subject", ""))
-            if VERB.search(named) or (stance == "more/better" and DENIED.search(predicate)):
+            denied = DENIED.search(predicate) or DENIES.search(clause[: match.start()])
+            if VERB.search(named) or (stance == "more/better" and denied):
                 continue
             subject = _subject(named, context) if "subject" in groups else _proposal(context)
             begin = _pattern("comparator.begins").search(clause, match.end() if name != "gains" else 0)

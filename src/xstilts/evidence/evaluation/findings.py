@@ -26,9 +26,10 @@ from xstilts.evidence.text.documents import Document, sentences
 
 Row = Mapping[str, Any]
 Weights = dict[str, float]
+TRADE_OFF = (0.45, 0.55, 0.75, 0.85)  # other recalls that the threshold may be set for
 STEP = 0.002  # above the most alike pair of other things, from which on subjects are alike by meaning
 MIN_PART = 40  # characters from which a part of a sentence is taken for the sentence
-AIMED_RECALL = 0.65  # recall of judged findings, on the questions that it is fitted on, that the threshold is set for
+AIMED_RECALL = 0.66  # recall of judged findings, on the questions that it is fitted on, that the threshold is set for
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,16 @@ def bearing_measures(
     }
     mode = "words" if similarity is None else "words and similarity"
     counts: Counter[str] = Counter()
+    at: dict[float, Counter[bool | None]] = {aimed: Counter() for aimed in TRADE_OFF}
     for name in texts:
         others = [other for other in answered if other != name and findings[other]]
         candidates = [item.candidate for item in findings[name]]
         rows = [(tables[other], [item.label for item in findings[other]]) for other in others]
         # One question alone is judged by the model that is shipped.
         judged = bearings(texts[name], candidates, similarity, {mode: fit_weights(rows)} if rows else None)
+        for aimed in TRADE_OFF if rows else ():
+            rated = bearings(texts[name], candidates, similarity, {mode: fit_weights(rows, aimed)})
+            at[aimed].update(item.label for item, bearing in zip(findings[name], rated, strict=True) if bearing.bears)
         shown = [item for item, bearing in zip(findings[name], judged, strict=True) if bearing.bears]
         if name not in answered:
             counts["unanswerable"] += 1
@@ -141,7 +146,15 @@ def bearing_measures(
         counts["wrong rows"] += sum(item.label is False and item.row for item in shown)
         counts["wrong"] += sum(item.label is False for item in shown)
         counts["bearing"] += sum(item.label is True for item in every if item.question == name)
-    return {
+    trade_off = {
+        name: value
+        for aimed, labels in at.items()
+        for name, value in (
+            (f"bear, of all, aimed at recall {aimed}", ratio(labels[True], labels[True] + labels[False])),
+            (f"finding recall, aimed at recall {aimed}", ratio(labels[True], counts["bearing"])),
+        )
+    }
+    return trade_off | {
         "bear, of judged": ratio(counts["right"], counts["right"] + counts["wrong rows"]),
         "bear, of all": ratio(counts["right"], counts["right"] + counts["wrong"]),
         "finding recall": ratio(counts["right"], counts["bearing"]),
@@ -247,11 +260,14 @@ def _relation_measures(related: Sequence[tuple[str, str]]) -> dict[str, float | 
     }
 
 
-def fit_weights(tables: Sequence[tuple[Sequence[Mapping[str, float]], Sequence[bool | None]]]) -> Weights:
+def fit_weights(
+    tables: Sequence[tuple[Sequence[Mapping[str, float]], Sequence[bool | None]]], aimed: float = AIMED_RECALL
+) -> Weights:
     """Fit the model of bearing: a ridge logistic regression in which every question weighs the same.
 
     Args:
         tables: For each question, the features of its findings and whether each bears; None is left out.
+        aimed: Recall on them that the threshold is set for.
 
     Returns:
         Weight by feature, the intercept, and the threshold.
@@ -274,7 +290,7 @@ def fit_weights(tables: Sequence[tuple[Sequence[Mapping[str, float]], Sequence[b
     slopes = np.round(solved[:-1] / scale, 3)
     intercept = round(float(solved[-1] - slopes @ mean), 3)
     scores = 1 / (1 + np.exp(-(features @ slopes + intercept)))
-    threshold = float(np.quantile(scores[labels_all == 1], 1 - AIMED_RECALL)) if labels_all.any() else 1.0
+    threshold = float(np.quantile(scores[labels_all == 1], 1 - aimed)) if labels_all.any() else 1.0
     return {
         "intercept": intercept,
         **{name: float(slope) for name, slope in zip(names, slopes, strict=True)},

@@ -42,7 +42,7 @@ MEASURES = (
 # What a ranking should reach: (measure, least or most, value), the first beside BM25.
 MARGIN = 0.08
 TARGETS = (("recall_judged", "at least", 0.85), ("off_topic", "at most", 0.10))
-AIMED_OFF_TOPIC = 0.12  # on the questions that the threshold is fitted on
+AIMED_KEPT = 0.75  # share of grade 2, on the questions that the threshold is fitted on, that it keeps
 
 
 def measure(golden: GoldenSet, inputs: Inputs) -> PartResult:
@@ -85,11 +85,14 @@ def measure(golden: GoldenSet, inputs: Inputs) -> PartResult:
     return PartResult(NAME, MEASURES, tuple(rows), overall, tuple(_notes(golden, rows, overall, seconds, inputs)))
 
 
-def fit_screening(parts: Sequence[Sequence[tuple[str, Mapping[str, float], int]]]) -> Weights:
-    """Fit the screening of works: a model for each of two grades, and the lowest threshold that shows few of grade 0.
+def fit_screening(
+    parts: Sequence[Sequence[tuple[str, Mapping[str, float], int]]], kept: float = AIMED_KEPT
+) -> Weights:
+    """Fit the screening of works: a model for each of two grades, and the threshold that keeps most that answer.
 
     Args:
         parts: For each question, its judged works: the field that they lack ("" for none), features and grade.
+        kept: Share of the works of grade 2 that the threshold keeps.
 
     Returns:
         Weights as in `screening.json`.
@@ -110,18 +113,9 @@ def fit_screening(parts: Sequence[Sequence[tuple[str, Mapping[str, float], int]]
         slopes = np.round(solved[:-1] / scale, 3)
         intercept = round(float(solved[-1] - slopes @ mean), 3)
         models[name] = {"intercept": intercept, **dict(zip(FEATURES, map(float, slopes), strict=True))}
-    for limit in np.arange(0.02, 1, 0.02):
-        shares = [_share_off_topic(part, models, float(limit)) for part in parts]
-        if np.nanmean([*shares, AIMED_OFF_TOPIC]) <= AIMED_OFF_TOPIC:
-            break
-    return {**models, THRESHOLD: {"chance": round(float(limit), 2)}}
-
-
-def _share_off_topic(part: Sequence[tuple[str, Mapping[str, float], int]], models: Weights, limit: float) -> float:
-    """Return the share of grade 0 among the first judged works that pass."""
-    rated = [(chance(features, models), grade) for missing, features, grade in part if not missing]
-    first = [grade for rate, grade in sorted(rated, key=lambda item: -item[0]) if rate >= limit][:DEPTH]
-    return first.count(0) / len(first) if first else math.nan
+    rates = [chance(row, models) for part in parts for missing, row, grade in part if grade == ANSWERS and not missing]
+    limit = float(np.quantile(rates, 1 - kept)) if rates else 0.5
+    return {**models, THRESHOLD: {"chance": math.floor(limit * 1000) / 1000}}
 
 
 def _figures(keys: Sequence[str], shown: Sequence[str], question: GoldenQuestion) -> dict[str, float]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xstilts.evidence.claims.bearing import Similarity, similarity_of
-from xstilts.evidence.evaluation.findings import Abstract, evaluate_findings
+from xstilts.evidence.evaluation.findings import TRADE_OFF, Abstract, evaluate_findings
 from xstilts.evidence.evaluation.golden import GoldenSet
 from xstilts.evidence.evaluation.part import ALL, Inputs, Measure, PartResult
 
@@ -23,6 +23,11 @@ MEASURES: Mapping[str, tuple[str, float | None]] = {
     "bear, of judged": ("statements shown that bear, among judged sentences", 0.85),
     "bear, of all": ("the same, all sentences of works that do not answer counted as not bearing", 0.85),
     "finding recall": ("bearing findings that are shown", 0.6),
+    **{
+        f"{name}, aimed at recall {aimed}": ("the same with another threshold", None)
+        for aimed in TRADE_OFF
+        for name in ("bear, of all", "finding recall")
+    },
     "unanswerable, said so": ("questions without an answer of which this is said", 1.0),
     "stance stated": ("bearing findings of which a stance is stated", 0.5),
     "stance right, of stated": ("stated stances that a reader saw too, turned with the comparison", 0.9),

@@ -8,6 +8,7 @@ from typing import Any
 
 from xstilts.errors import InputError
 from xstilts.evidence import demo as demos
+from xstilts.evidence.claims.bearing import Vectors
 from xstilts.evidence.claims.verdict import NliFunction
 from xstilts.evidence.pipeline import ReportOptions, ReportServices, make_report
 from xstilts.runtime import progress
@@ -16,7 +17,12 @@ from xstilts.runtime.text import counted
 
 
 def make_and_show(
-    question: str, options: ReportOptions, llm: tuple[str, str] | None, verifier: Path | None = None, demo: bool = False
+    question: str,
+    options: ReportOptions,
+    llm: tuple[str, str] | None,
+    verifier: Path | None = None,
+    demo: bool = False,
+    encoder: str = "",
 ) -> list[tuple[Path, Mapping[str, Any]]]:
     """Make the report of a question, or those of the demo, and print a summary of each.
 
@@ -26,6 +32,8 @@ def make_and_show(
         llm: Address and name of a language model that may propose evidence.
         verifier: Folder of an NLI model.
         demo: Make the demo reports.
+        encoder: Folder or hub id of a sentence encoder that reads bearing and relations of findings by meaning; "" for
+            words alone.
 
     Returns:
         The reports with their folders.
@@ -35,7 +43,7 @@ def make_and_show(
     """
     if not demo and not question:
         raise InputError("there is no question; give one, or --demo")
-    services = ReportServices(_load_nli(verifier), llm)
+    services = ReportServices(_load_nli(verifier), llm, vectors=_load_encoder(encoder, options.cache))
     with progress.shown():
         reports: list[tuple[Path, Mapping[str, Any]]] = (
             list(demos.make_demo_reports(options.out))
@@ -54,6 +62,15 @@ def _load_nli(verifier: Path | None) -> NliFunction | None:
     from xstilts.runtime.machine import Runtime
 
     return nli.nli_function(nli.load(verifier, Runtime()))
+
+
+def _load_encoder(encoder: str, cache: Path) -> Vectors | None:
+    if not encoder:
+        return None
+    from xstilts.evidence.retrieval.sentence_encoder import SentenceEncoder
+    from xstilts.evidence.retrieval.source_search import VECTORS
+
+    return SentenceEncoder.of(encoder, cache / VECTORS).passages
 
 
 def summary_lines(folder: Path, report: Mapping[str, Any]) -> list[str]:

@@ -20,6 +20,7 @@ from xstilts import __version__
 from xstilts.errors import InputError
 from xstilts.evidence.claims import study_binding, study_measurements
 from xstilts.evidence.claims.bearing import Similarity
+from xstilts.evidence.claims.comparison import Cosine
 from xstilts.evidence.claims.llm_proposals import Proposal
 from xstilts.evidence.claims.question import parse_question
 from xstilts.evidence.claims.synthesis import synthesise
@@ -89,6 +90,7 @@ def _rebuild(folder: Path, content: Json, corpus: Corpus) -> Json:
             _replay(content["entailments"]),
             proposals,
             _replay_similarity(content["similarities"]),
+            _replay_cosine(content["cosines"]),
         )
     )
     bindings = bundle.read_extra(folder, bundle.BINDINGS)
@@ -110,6 +112,12 @@ def _replay(entailments: list[Json]) -> NliFunction | None:
         return Entailment(**{name: row[name] for name in names}) if row else Entailment(0.0, 0.0, 1.0)
 
     return read if entailments else None
+
+
+def _replay_cosine(cosines: list[Json]) -> Cosine | None:
+    """Return the cosine of two texts as recorded; that of any others is 0."""
+    recorded = {frozenset((row["one"], row["other"])): float(row["cosine"]) for row in cosines}
+    return (lambda one, other: recorded.get(frozenset((one, other)), 0.0)) if recorded else None
 
 
 def _replay_similarity(similarities: list[Json]) -> Similarity | None:

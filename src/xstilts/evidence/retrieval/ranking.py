@@ -13,12 +13,13 @@ feedback and coverage; with an encoder the first `CANDIDATES` by these and the s
 question and the best works, and the first `RERANKED` by this similarity and the coverage and similarity of their best
 sentence. Rankings by the question's phrases, or pairs of them, were measured and are left out: they lose.
 
-The first `SCREENED` works are then screened (`screening`): those that pass come first, by their chance of being on the
-topic, and only they are shown.
+The first `SCREENED` works are then screened (`screening`), and only those that pass are shown: by their chance of being on
+the topic, and with half its weight by the rank so far, both standardised. A question within no known field is not screened.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +42,7 @@ LIMIT = 2000  # works of a ranking
 CANDIDATES = 300  # works whose title and abstract are embedded, unless all are
 RERANKED = 200  # works whose sentences are embedded
 SCREENED = 1000  # works that are screened; those after them are not shown
+RANK_WEIGHT = 0.5  # of a work's rank beside its chance of being on the topic, which has 1
 FEEDBACK_WORKS, FEEDBACK_WORDS = 10, 20
 SYNONYM_WEIGHT = 0.3  # of a synonym that the question does not hold; a word of the question has 1
 Floats = NDArray[np.float64]
@@ -121,18 +123,26 @@ class Ranker:
         return self._once("reranked", self._reranked)
 
     def screened(self, weights: screening.Weights | None = None) -> list[Screened]:
-        """Return the first works as screened: those that are shown first, by their chance; of equals the earlier first.
+        """Return the first works as screened: those that are shown, then those that are set aside by their chance.
 
         Args:
             weights: Weights of the screening; by default those that are shipped.
         """
-        limit = screening.threshold(weights)
-        result = []
+        limit = screening.threshold(weights) if self._topic().fields else 0.0
+        result: list[Screened] = []
         for row, missing, features in self._once("screening", self._screening):
             chance = screening.chance(features, weights)
             reason = missing or ("" if chance >= limit else self._lacking(row))
             result.append(Screened(row, chance, reason, features))
-        return sorted(result, key=lambda work: (work.reason != "", -work.chance))
+        if not self._topic().fields:
+            return result
+        places = {work.row: place for place, work in enumerate(result)}
+        shown = [work for work in result if not work.reason]
+        odds = standardised(np.array([math.log(work.chance / (1 - work.chance)) for work in shown]))
+        ranks = standardised(np.array([math.log1p(places[work.row]) for work in shown]))
+        best = np.argsort(RANK_WEIGHT * ranks - odds, kind="stable")
+        aside = sorted((work for work in result if work.reason), key=lambda work: -work.chance)
+        return [*(shown[place] for place in best), *aside]
 
     def shown(self) -> list[int]:
         """Return the rows that pass the screening, best first."""
@@ -332,8 +342,8 @@ class Ranker:
 
 def standardised(signal: Floats) -> Floats:
     """Return a signal with mean 0 and standard deviation 1; zeros where it is the same for all."""
-    deviation = float(signal.std())
-    return (signal - signal.mean()) / deviation if deviation > 1e-12 else np.zeros_like(signal)
+    deviation = float(signal.std()) if len(signal) else 0.0
+    return (signal - signal.mean()) / deviation if deviation > 1e-12 else np.zeros_like(signal, dtype=np.float64)
 
 
 def _counted(text: str) -> dict[str, float]:
