@@ -3,9 +3,9 @@
 The question is cut into phrases of content words at function words, verbs of effect and punctuation. Words are compared
 by their roots ("typological", "typology"). If the best finding has less than `ANSWERABLE` of the phrases, nothing among
 them answers the question. A finding of a work that does not speak of the question's field (`screening`) does not bear.
-The others are ranked by a linear model: how much of both field and subject of the question the sentence holds, alone and
-with the title, how often the text has words of the field, and, where an encoder is given, cosine similarity. Weights and
-threshold are in `bearing.json`. A finding's score does not depend on the others.
+The others are ranked by a linear model: how much of both field and subject of the question the sentence holds, alone
+and with the title, how often the text has words of the field, and, where an encoder is given, cosine similarity.
+Weights and threshold are in `bearing.json`. A finding's score does not depend on the others.
 
 >>> phrases("Does subword overlap between languages improve zero-shot transfer, compared to parsing?")
 ('subword overlap', 'languages', 'zero-shot transfer', 'parsing')
@@ -110,8 +110,8 @@ def bearings(
         model: Weights and threshold; by default those of `bearing.json`.
 
     Returns:
-        A bearing per finding, in their order. By words alone, a sentence with no word of the question does not bear, and
-        none of a work that does not speak of the question's field.
+        A bearing per finding, in their order. By words alone, a sentence with no word of the question does not bear,
+        and none of a work that does not speak of the question's field.
     """
     if not candidates:
         return ()

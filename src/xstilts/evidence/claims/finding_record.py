@@ -96,13 +96,15 @@ TRIM = re.compile(
 TAIL = re.compile(
     r"[\s,;:(]+(?:can|could|may|might|will|would|does|do|is|are|was|were|has|have|to|also|often|consistently"
     r"|significantly|substantially|generally|usually|not|and|or|that|which|successfully|further|even|still"
-    r"|always|strongly|largely|of|in|as|being|be|by|(?:(?:is|are|was|were) (?:also )?able|manages?|tends?|proves?) to)?$",
+    r"|always|strongly|largely|of|in|as|being|be|by"
+    r"|(?:(?:is|are|was|were) (?:also )?able|manages?|tends?|proves?) to)?$",
     re.IGNORECASE,
 )
 BRACKETS = re.compile(r" ?\((?!\w\))[^()]*\)| [–—] [^–—]{3,200} [–—](?=[ ,])")
 ADJECTIVES = re.compile(r"^\w+ (?:but|yet|and) \w+, ", re.IGNORECASE)  # "Simple but effective, our method"
 OWN_ACT = re.compile(  # "we perform adapter training on three tasks, obtaining": what is done has the effect
-    r"\bwe (?:\w+ly )?(?:perform|use|apply|employ|adopt|combine|incorporate|leverage|exploit)\w* (?P<name>[^,;]{3,160}),$",
+    r"\bwe (?:\w+ly )?(?:perform|use|apply|employ|adopt|combine|incorporate|leverage|exploit)\w*"
+    r" (?P<name>[^,;]{3,160}),$",
     re.IGNORECASE,
 )
 REASONS = re.compile(r"^which (?:\w+ )?(?:strengthen|support|confirm|corroborat|validat)\w*", re.IGNORECASE)

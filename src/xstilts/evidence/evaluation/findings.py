@@ -213,7 +213,9 @@ def pair_measures(
     known = [row for row in pairs if row["key_a"] in abstracts and row["key_b"] in abstracts]
     read = [[_read(abstracts[row[f"key_{side}"]], row[f"sentence_{side}"]) for side in "ab"] for row in known]
     meaning = Meaning(lambda one, other: float(similarity(one, [other])[0])) if similarity else None
-    result = _relation_measures([(row["relation"], relate(*sides, meaning).kind) for row, sides in zip(known, read, strict=True)])
+    result = _relation_measures(
+        [(row["relation"], relate(*sides, meaning).kind) for row, sides in zip(known, read, strict=True)]
+    )
     if meaning is None:
         return result
     scores = [_alikeness(*sides, meaning) for sides in read]
@@ -223,7 +225,8 @@ def pair_measures(
         others = [
             score
             for other, score in zip(known, scores, strict=True)
-            if keys.isdisjoint((other["key_a"], other["key_b"])) and other["relation"] in ("apparent conflict", "unrelated")
+            if keys.isdisjoint((other["key_a"], other["key_b"]))
+            and other["relation"] in ("apparent conflict", "unrelated")
         ]
         alike = max(others, default=ALIKE) + STEP
         kinds_held_out.append((row["relation"], relate(*sides, replace(meaning, alike=alike)).kind))
@@ -231,7 +234,7 @@ def pair_measures(
 
 
 def _alikeness(one: FindingRecord, other: FindingRecord, meaning: Meaning) -> float:
-    """Return how alike subjects are by meaning, as they are or exchanged, where the directions say the same or oppose."""
+    """Return how alike subjects are by meaning, as they are or exchanged; 0 where a direction is not read."""
     if NOT_STATED in (one.stance, other.stance):
         return 0.0
     texts = one.text, other.text

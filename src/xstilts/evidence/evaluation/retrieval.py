@@ -85,9 +85,7 @@ def measure(golden: GoldenSet, inputs: Inputs) -> PartResult:
     return PartResult(NAME, MEASURES, tuple(rows), overall, tuple(_notes(golden, rows, overall, seconds, inputs)))
 
 
-def fit_screening(
-    parts: Sequence[Sequence[tuple[str, Mapping[str, float], int]]], kept: float = AIMED_KEPT
-) -> Weights:
+def fit_screening(parts: Sequence[Sequence[tuple[str, Mapping[str, float], int]]], kept: float = AIMED_KEPT) -> Weights:
     """Fit the screening of works: a model for each of two grades, and the threshold that keeps most that answer.
 
     Args:

@@ -13,8 +13,9 @@ feedback and coverage; with an encoder the first `CANDIDATES` by these and the s
 question and the best works, and the first `RERANKED` by this similarity and the coverage and similarity of their best
 sentence. Rankings by the question's phrases, or pairs of them, were measured and are left out: they lose.
 
-The first `SCREENED` works are then screened (`screening`), and only those that pass are shown: by their chance of being on
-the topic, and with half its weight by the rank so far, both standardised. A question within no known field is not screened.
+The first `SCREENED` works are then screened (`screening`), and only those that pass are shown: by their chance of being
+on the topic, and with half its weight by the rank so far, both standardised. A question within no known field is not
+screened.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ field (`screening.toml`) and where its chance of being on the topic, a logistic 
     field    logarithm of how often its text has words of the field
 
 Words that nearly every text of the field has are the field's words, other content words are the subject's. Weights and
-threshold are in `screening.json`. If too few works pass, fewer are shown. A question within no field that is known is not
-screened.
+threshold are in `screening.json`. If too few works pass, fewer are shown. A question within no field that is known is
+not screened.
 
 >>> topic = Topic.of("Does pruning reduce forgetting in multilingual models?", {"prun": 5.0, "forgetting": 5.0})
 >>> topic.features("Pruning", ["We prune models of Thai and other languages."])["joint"]
@@ -88,7 +88,9 @@ class Topic:
         subject = [word for word in words if not is_common(word.text)]
         field = [word for word in words if word not in subject] if subject else []
         subject = subject or words
-        fields = tuple(name for name in load_table("screening.toml")["fields"] if _words_of(name, "asked").search(question))
+        fields = tuple(
+            name for name in load_table("screening.toml")["fields"] if _words_of(name, "asked").search(question)
+        )
         weigh = {word.stem: rarities.get(word.stem, 1.0) for word in words}
         return cls(
             fields,
