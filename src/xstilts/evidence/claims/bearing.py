@@ -119,9 +119,10 @@ def bearings(
     table = feature_table(question, candidates, similarity)
     weights = (model or _model())["words" if similarity is None else "words and similarity"]
     scores = [_sigmoid(weights["intercept"] + sum(weights[name] * row[name] for name in row)) for row in table]
-    asked, topic = frozenset().union(*map(roots, phrases(question))), _topic(question)
+    question_roots, topic = frozenset().union(*map(roots, phrases(question))), _topic(question)
     named = [
-        (similarity is not None or not asked.isdisjoint(roots(item.text))) and not topic.missing(item.title, item.whole)
+        (similarity is not None or not question_roots.isdisjoint(roots(item.text)))
+        and not topic.missing(item.title, item.whole)
         for item in candidates
     ]
     return tuple(

@@ -185,7 +185,7 @@ def synthesise(
         (claim, text, entailment) for (claim, text), entailment in sorted(recorded.items(), key=lambda x: x[0])
     )
     constructions, similarities = by_construction(question), tuple(sorted(cosines.items()))
-    related = tuple((one, other, value) for (one, other), value in sorted(compared.items()))
+    related = tuple((*pair, value) for pair, value in sorted(compared.items()))
     return Synthesis(question, corpus, judged, findings, constructions, pairs, accepted, similarities, related)
 
 
