@@ -214,11 +214,11 @@ def pair_measures(
     read = [[_read(abstracts[row[f"key_{side}"]], row[f"sentence_{side}"]) for side in "ab"] for row in known]
     meaning = Meaning(lambda one, other: float(similarity(one, [other])[0])) if similarity else None
     result = _relation_measures(
-        [(row["relation"], relate(*sides, meaning).kind) for row, sides in zip(known, read, strict=True)]
+        [(row["relation"], relate(sides[0], sides[1], meaning).kind) for row, sides in zip(known, read, strict=True)]
     )
     if meaning is None:
         return result
-    scores = [_alikeness(*sides, meaning) for sides in read]
+    scores = [_alikeness(sides[0], sides[1], meaning) for sides in read]
     kinds_held_out = []
     for row, sides in zip(known, read, strict=True):
         keys = {row["key_a"], row["key_b"]}
@@ -229,7 +229,7 @@ def pair_measures(
             and other["relation"] in ("apparent conflict", "unrelated")
         ]
         alike = max(others, default=ALIKE) + STEP
-        kinds_held_out.append((row["relation"], relate(*sides, replace(meaning, alike=alike)).kind))
+        kinds_held_out.append((row["relation"], relate(sides[0], sides[1], replace(meaning, alike=alike)).kind))
     return result | {f"{name}, held out": value for name, value in _relation_measures(kinds_held_out).items()}
 
 
