@@ -65,7 +65,8 @@ class ReportServices:
         llm: Address and name of a language model that may propose evidence.
         hosts: Hosts of the sources; by default those of the environment.
         policy: Retries and timeouts.
-        similarity: Cosine similarity of a sentence encoder, which ranks findings by meaning, beside their words.
+        similarity: Cosine similarity of a sentence encoder, which ranks findings and relates them by meaning, beside
+            their words.
         near: Which sentences the NLI model reads for their meaning, beside those that share words.
     """
 
@@ -106,7 +107,9 @@ def make_report(question: str, options: ReportOptions, services: ReportServices 
         corpus = gather(client, search_queries(parsed), topic_groups(parsed), sources, retracted=retracted, words=words)
     _require_an_answer(corpus, sources)
     proposals = llm_proposals.propose(model, parsed, corpus) if model else ()
-    synthesis = synthesise(parsed, corpus, services.nli, proposals, services.similarity, services.near)
+    similarity = services.similarity
+    cosine = (lambda one, other: float(similarity(one, [other])[0])) if similarity else None
+    synthesis = synthesise(parsed, corpus, services.nli, proposals, similarity, cosine, services.near)
     report = synthesis_to_json(synthesis)
     extra_files: dict[str, Any] = {bundle.PROPOSALS: [vars(proposal) for proposal in proposals]} if model else {}
     if options.study:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xstilts.evidence.claims.comparison import relate
+from xstilts.evidence.claims.comparison import Meaning, relate
 from xstilts.evidence.claims.finding_record import FindingRecord, read_finding
 
 SAID = "Frozen adapters improve accuracy over full tuning on XNLI."
@@ -45,6 +45,40 @@ def test_whatever_falls_short_of_that_is_not_comparable(other: str, reason: str)
         assert stated != "real conflict"
     else:
         assert stated == f"not comparable, because {expected}"
+
+
+def meaning(*groups: tuple[str, ...]) -> Meaning:
+    """Return a meaning by which texts with a word of one group are the same."""
+
+    def marks(text: str) -> set[int]:
+        return {place for place, group in enumerate(groups) if any(word in text.lower() for word in group)}
+
+    return Meaning(lambda one, other: 1.0 if marks(one) & marks(other) else 0.0)
+
+
+ALIKE = meaning(("frozen adapters", "static modules"), ("full tuning", "training everything"))
+REWORDED = "Static modules degrade accuracy compared to training everything on XNLI."
+
+
+def test_meaning_relates_what_is_worded_otherwise_and_its_direction_stays_that_of_the_words() -> None:
+    one, other = read_finding(SAID), read_finding(REWORDED)
+    assert relate(one, other).kind == "unrelated"
+    assert relate(one, other, ALIKE) == relate(other, one, ALIKE)
+    assert relate(one, other, ALIKE).kind == "real conflict"
+    assert relate(one, read_finding(REWORDED.replace("degrade", "improve")), ALIKE).kind == "same finding"
+    turned = read_finding("Training everything outperforms static modules on XNLI.")
+    assert relate(one, turned, ALIKE).kind == "real conflict"
+
+
+@pytest.mark.parametrize("change", [("XNLI", "MLQA"), (" on XNLI", ""), ("training everything", "soft prompts")])
+def test_meaning_makes_no_conflict_of_what_is_not_comparable(change: tuple[str, str]) -> None:
+    assert relate(read_finding(SAID), read_finding(REWORDED.replace(*change)), ALIKE).kind == "not comparable"
+
+
+def test_names_of_one_task_are_one_and_counts_of_languages_are_no_languages() -> None:
+    one = read_finding(SAID.replace("XNLI", "machine translation of 12 languages"))
+    other = read_finding(DENIED.replace("XNLI", "MT of many languages"))
+    assert relate(one, other).kind == "real conflict"
 
 
 def test_findings_on_other_things_are_unrelated() -> None:

@@ -81,6 +81,33 @@ def test_where_a_direction_is_open_none_is_stated(text: str) -> None:
     assert read_finding(text).stance == "not stated"
 
 
+@pytest.mark.parametrize(
+    ("text", "subject", "stance"),
+    [
+        ("Further gains can be achieved with frozen adapters.", "frozen adapters", "more/better"),
+        ("Transfer can be further improved by frozen adapters.", "frozen adapters", "more/better"),
+        ("Transfer is not related to frozen adapters.", "frozen adapters", "no difference"),
+        ("Frozen adapters are insufficient to improve accuracy.", "frozen adapters", "no difference"),
+        ("Frozen adapters contribute to the good performance of BERT.", "frozen adapters", "more/better"),
+        ("Simple but effective, frozen adapters improve accuracy.", "frozen adapters", "more/better"),
+        ("Frozen adapters – a kind of module – are able to outperform prompts.", "frozen adapters", "more/better"),
+        ("We use frozen adapters on two tasks, obtaining better accuracy.", "frozen adapters", "more/better"),
+        ("Masks, frozen layers, and adapters improve accuracy.", "masks, frozen layers and adapters", "more/better"),
+        ("No gains can be achieved with frozen adapters.", "", "not stated"),
+    ],
+)
+def test_a_subject_may_come_last_or_be_far_from_its_predicate(text: str, subject: str, stance: str) -> None:
+    record = read_finding(text)
+    assert record.stance == stance
+    assert record.subject.lower().replace(", and", " and") == subject or not subject
+
+
+def test_a_method_that_no_sentence_names_has_the_name_of_its_title() -> None:
+    context = ("Slow and fast: pruning schedules for roses", "We want red roses.")
+    assert read_finding("Our method outperforms tulips.", context).subject == "pruning schedules"
+    assert read_finding("Our method outperforms tulips.", ("Are roses red?",)).subject == NOT_STATED
+
+
 def test_our_method_is_named_by_the_text_around() -> None:
     context = ("Roses", "We propose a new pruning schedule that saves water.")
     assert read_finding("Our method outperforms tulips.", context).subject == "pruning schedule"

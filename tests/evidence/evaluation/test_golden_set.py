@@ -73,7 +73,7 @@ def made(tmp_path: Path) -> tuple[Path, Path]:
 def test_a_report_has_every_method_and_says_what_it_rests_on(made: tuple[Path, Path], tmp_path: Path) -> None:
     report = evaluate.evaluate(*made, evaluate.Settings(tmp_path / "cache"))
     part = report["parts"]["retrieval"]
-    assert set(part["overall"]) == {"ours", "BM25", "without re-ranking"}
+    assert set(part["overall"]) == {"ours", "BM25", "without screening", "without screening and re-ranking"}
     assert part["overall"]["ours"]["ndcg"]["mean"] > 0.8
     assert part["overall"]["ours"]["recall"]["mean"] == 1.0
     assert any("60 works" in note for note in part["notes"])

@@ -1,9 +1,11 @@
-"""How far a finding answers a question: the question's own phrases in its sentence, title and text, and their meaning.
+"""How far a finding answers a question: whether its work is on the topic, and what its sentence holds of the question.
 
 The question is cut into phrases of content words at function words, verbs of effect and punctuation. Words are compared
 by their roots ("typological", "typology"). If the best finding has less than `ANSWERABLE` of the phrases, nothing among
-them answers the question. The others are ranked by a linear model of coverage and, where an encoder is given, of cosine
-similarity; its weights and threshold are in `bearing.json`. A finding's score does not depend on the others.
+them answers the question. A finding of a work that does not speak of the question's field (`screening`) does not bear.
+The others are ranked by a linear model: how much of both field and subject of the question the sentence holds, alone
+and with the title, how often the text has words of the field, and, where an encoder is given, cosine similarity.
+Weights and threshold are in `bearing.json`. A finding's score does not depend on the others.
 
 >>> phrases("Does subword overlap between languages improve zero-shot transfer, compared to parsing?")
 ('subword overlap', 'languages', 'zero-shot transfer', 'parsing')
@@ -24,13 +26,13 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
+from xstilts.evidence.retrieval.screening import Topic
 from xstilts.evidence.text.stemming import load_table
 
 Vectors = Callable[[Sequence[str]], NDArray[np.float32]]  # texts to unit vectors [texts, dimensions]
 Similarity = Callable[[str, Sequence[str]], Sequence[float]]  # a question and texts to cosines
 ANSWERABLE = 0.65  # share of a question's phrases that some work with a finding must mention
 MENTIONED = 0.6  # share of a phrase's roots that mention it
-TITLE, TEXT = 0.8, 0.5  # worth of a phrase that stands in the title, or elsewhere in the text
 TOKEN = re.compile(r"[^\W_]+(?:[-–/'’][^\W_]+)*")
 PARTS = re.compile(r"[-–/'’]")
 MIN_ROOT = 4  # letters
@@ -62,15 +64,22 @@ class Candidate:
         places = [roots(self.text), roots(self.title), roots(self.context)]
         return _mean([float(any(_share(phrase, place) >= MENTIONED for place in places)) for phrase in asked])
 
-    def features(self, asked: Sequence[str]) -> tuple[float, float, float]:
-        """Return mean coverage of the phrases, coverage by the sentence alone, and that of the first phrase."""
-        sentence, title, text = roots(self.text), roots(self.title), roots(self.context)
-        mean = _mean(
-            [max(_share(item, sentence), TITLE * _share(item, title), TEXT * _share(item, text)) for item in asked]
-        )
-        every = frozenset().union(*(roots(phrase) for phrase in asked))
-        alone = len(every & sentence) / max(1, len(every))
-        return mean, alone, _share(asked[0], sentence | title) if asked else 0.0
+    @property
+    def whole(self) -> str:
+        """The text that it stands in, or its sentences alone."""
+        return self.context or self.text
+
+    def features(self, topic: Topic) -> dict[str, float]:
+        """Return how much of a topic's field and subject it holds, and how often its text speaks of the field.
+
+        Args:
+            topic: What a question asks.
+        """
+        return {
+            "in the sentence": topic.joint("", [self.text]),
+            "with the title": topic.joint(self.title, [self.text]),
+            "field": topic.features(self.title, [self.whole])["field"],
+        }
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,8 @@ def bearings(
         model: Weights and threshold; by default those of `bearing.json`.
 
     Returns:
-        A bearing per finding, in their order. By words alone, a sentence with no word of the question does not bear.
+        A bearing per finding, in their order. By words alone, a sentence with no word of the question does not bear,
+        and none of a work that does not speak of the question's field.
     """
     if not candidates:
         return ()
@@ -109,7 +119,12 @@ def bearings(
     table = feature_table(question, candidates, similarity)
     weights = (model or _model())["words" if similarity is None else "words and similarity"]
     scores = [_sigmoid(weights["intercept"] + sum(weights[name] * row[name] for name in row)) for row in table]
-    named = [similarity is not None or row["in the sentence"] > 0 for row in table]
+    question_roots, topic = frozenset().union(*map(roots, phrases(question))), _topic(question)
+    named = [
+        (similarity is not None or not question_roots.isdisjoint(roots(item.text)))
+        and not topic.missing(item.title, item.whole)
+        for item in candidates
+    ]
     return tuple(
         Bearing(score, has_answer and is_named and score >= weights["threshold"])
         for score, is_named in zip(scores, named, strict=True)
@@ -145,20 +160,12 @@ def feature_table(
     """
     if not candidates:
         return []
-    terms = phrases(question)
-    columns = dict(
-        zip(
-            ("coverage", "in the sentence", "first phrase"),
-            zip(*(candidate.features(terms) for candidate in candidates), strict=True),
-            strict=True,
-        )
-    )
+    topic = _topic(question)
+    rows = [candidate.features(topic) for candidate in candidates]
     if similarity is not None:
-        columns["similar sentence"] = tuple(similarity(question, [candidate.text for candidate in candidates]))
-        columns["similar title"] = tuple(
-            similarity(question, [candidate.title or candidate.text for candidate in candidates])
-        )
-    return [{name: values[row] for name, values in columns.items()} for row in range(len(candidates))]
+        cosines = similarity(question, [candidate.text for candidate in candidates])
+        rows = [{**row, "similar sentence": cosine} for row, cosine in zip(rows, cosines, strict=True)]
+    return rows
 
 
 def similarity_of(vectors: Vectors) -> Similarity:
@@ -213,6 +220,12 @@ def roots(text: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1 << 14)
+def specific_roots(text: str) -> frozenset[str]:
+    """Return the roots of a text without those that nearly any noun phrase of the field has."""
+    return roots(text) - _general()
+
+
+@lru_cache(maxsize=1 << 14)
 def root(word: str) -> str:
     """Return a word without its endings: "typological" and "typology" have one root."""
     for _ in range(3):
@@ -234,6 +247,11 @@ def _sigmoid(value: float) -> float:
     return float(1 / (1 + np.exp(-value)))
 
 
+@lru_cache(maxsize=1 << 8)
+def _topic(question: str) -> Topic:
+    return Topic.of(question, {})
+
+
 @cache
 def _endings() -> tuple[str, ...]:
     """Return the endings of words, longest first."""
@@ -249,6 +267,11 @@ def _scaffold() -> frozenset[str]:
 @cache
 def _scaffold_functions() -> frozenset[str]:
     return frozenset(load_table("bearing.toml")["function_words"].split())
+
+
+@cache
+def _general() -> frozenset[str]:
+    return roots(load_table("bearing.toml")["general_words"])
 
 
 @cache

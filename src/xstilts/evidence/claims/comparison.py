@@ -4,6 +4,9 @@ A conflict is real only where subject, comparison and outcome are read and match
 task, and the stances are opposed. Whatever falls short of that is "not comparable", with the reason. Two findings are
 the same only where the stances are equal, too.
 
+Noun phrases match by their words. With a sentence encoder they also match by meaning: subjects where the mean of their
+cosine and that of the two whole findings reaches `ALIKE`, outcomes and sides of a comparison from `NEAR` on.
+
 >>> from xstilts.evidence.claims.finding_record import read_finding
 >>> one = read_finding("Frozen layers improve accuracy over full fine-tuning on XNLI.")
 >>> other = read_finding("Frozen layers degrade accuracy compared to full fine-tuning on XNLI.")
@@ -16,17 +19,19 @@ the same only where the stances are equal, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal, get_args
 
-from xstilts.evidence.claims.bearing import roots
+from xstilts.evidence.claims.bearing import roots, specific_roots
 from xstilts.evidence.claims.finding_record import NOT_STATED, OPPOSED, TURNED, FindingRecord, Setting, exchanged
 from xstilts.evidence.text.stemming import load_table
 
+Cosine = Callable[[str, str], float]  # of the vectors of two texts
 RelationKind = Literal["same finding", "real conflict", "not comparable", "unrelated"]
 RELATION_KINDS: tuple[RelationKind, ...] = get_args(RelationKind)
+ALIKE = 0.8775  # no two judged findings of other subjects reach it
+NEAR = 0.85
 MATCH = 2 / 3  # share of the shorter side's roots that both sides have
 JOINED = re.compile(
     r"(?<=\b[Ff]ine)[- ](?=tun)|(?<=\b[Pp]re)[- ](?=train)|(?<=\b[Ss]ub)-(?=word)"
@@ -35,6 +40,27 @@ GENERAL = ("performance", "score", "scores", "results", "gains", "improvements")
 COST = re.compile(
     r"\b(?:costs?|times?|latency|memory|overheads?|footprint|parameters|compute|consumption)\b", re.IGNORECASE
 )
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A sentence encoder's opinion of two texts.
+
+    Attributes:
+        cosine: Cosine similarity of two texts.
+        alike: Mean cosine of subjects and of whole findings from which subjects match.
+    """
+
+    cosine: Cosine
+    alike: float = ALIKE
+
+    def subjects(self, one: str, other: str, texts: tuple[str, str]) -> float:
+        """Return the mean of the cosines of two subjects and of the findings that they stand in."""
+        return (self.cosine(one, other) + self.cosine(*texts)) / 2 if NOT_STATED not in (one, other) else 0.0
+
+    def near(self, one: str, other: str) -> bool:
+        """Return whether two outcomes, or two sides of a comparison, are near."""
+        return NOT_STATED not in (one, other) and self.cosine(one, other) >= NEAR
 
 
 @dataclass(frozen=True)
@@ -55,19 +81,23 @@ class Relation:
         return f"{self.kind}, because {self.why}" if self.why else self.kind
 
 
-def relate(one: FindingRecord, other: FindingRecord) -> Relation:
+def relate(one: FindingRecord, other: FindingRecord, meaning: Meaning | None = None) -> Relation:
     """Return how two findings relate.
 
     Args:
         one: A finding.
         other: A finding of another work.
+        meaning: A sentence encoder's similarity; None for words alone.
 
     Returns:
         The relation; the order of the two does not matter.
     """
-    if _is_exchanged(one, other):
+    if _is_exchanged(one, other, meaning):
         other = exchanged(other)
-    subjects, outcomes = _matches(one.subject, other.subject), _same_outcome(one.outcome, other.outcome)
+    subjects = _matches(one.subject, other.subject) or bool(
+        meaning and meaning.subjects(one.subject, other.subject, (one.text, other.text)) >= meaning.alike
+    )
+    outcomes = _same_outcome(one.outcome, other.outcome, meaning)
     if not subjects:
         either = NOT_STATED in (one.subject, other.subject)
         if either and outcomes:
@@ -81,16 +111,17 @@ def relate(one: FindingRecord, other: FindingRecord) -> Relation:
         return Relation("same finding")
     if frozenset((one.stance, other.stance)) not in OPPOSED:
         return Relation("not comparable", "one of them holds under a condition")
-    reasons = [*comparison_reasons(one, other), *setting_reasons(one, other)]
+    reasons = [*comparison_reasons(one, other, meaning), *setting_reasons(one, other)]
     return Relation("not comparable", " and ".join(reasons)) if reasons else Relation("real conflict")
 
 
-def comparison_reasons(one: FindingRecord, other: FindingRecord) -> Iterator[str]:
+def comparison_reasons(one: FindingRecord, other: FindingRecord, meaning: Meaning | None = None) -> Iterator[str]:
     """Yield why two findings do not compare with the same thing.
 
     Args:
         one: A finding.
         other: Another one.
+        meaning: A sentence encoder's similarity; None for words alone.
 
     Yields:
         Reasons; none if both compare with the same, or neither says with what.
@@ -98,7 +129,7 @@ def comparison_reasons(one: FindingRecord, other: FindingRecord) -> Iterator[str
     stated = [side != NOT_STATED for side in (one.compared_with, other.compared_with)]
     if any(stated) and not all(stated):
         yield "one does not state what it compares with"
-    elif all(stated) and not _matches(one.compared_with, other.compared_with):
+    elif all(stated) and not _alike(one.compared_with, other.compared_with, meaning):
         yield "they compare with different things"
 
 
@@ -115,9 +146,10 @@ def setting_reasons(one: FindingRecord, other: FindingRecord) -> Iterator[str]:
     own, others = _known(one), _known(other)
     if not own.tasks or not others.tasks:
         yield "a task is not stated"
-    elif not _share_item(own.tasks, others.tasks):
+    elif not _share_item(_tasks(own), _tasks(others)):
         yield "the tasks differ"
-    for name, first, second in (("models", own.models, others.models), ("languages", own.languages, others.languages)):
+    languages = _named(own.languages), _named(others.languages)
+    for name, first, second in (("models", own.models, others.models), ("languages", *languages)):
         if first and second and not _share_item(first, second):
             yield f"the {name} differ"
     if own.split and others.split and own.split != others.split:
@@ -139,23 +171,41 @@ def _share_item(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
     return not {item.lower() for item in first}.isdisjoint(item.lower() for item in second)
 
 
-def _is_exchanged(one: FindingRecord, other: FindingRecord) -> bool:
+def _tasks(setting: Setting) -> tuple[str, ...]:
+    """Return the tasks of a setting, each under one of its names."""
+    names = load_table("stance.toml")["setting"]["same_task"]
+    return tuple(next((group[0] for group in names if task.lower() in group), task) for task in setting.tasks)
+
+
+def _named(languages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the languages that are named: "12 languages" may be any."""
+    return tuple(item for item in languages if not re.search(r"\blanguages?$", item))
+
+
+def _is_exchanged(one: FindingRecord, other: FindingRecord, meaning: Meaning | None) -> bool:
     """Return whether each is about what the other compares with."""
-    return (
-        NOT_STATED not in (one.compared_with, other.compared_with)
-        and other.stance in TURNED
-        and _matches(one.subject, other.compared_with)
-        and _matches(one.compared_with, other.subject)
-        and not _matches(one.subject, other.subject)
-    )
+    if NOT_STATED in (one.compared_with, other.compared_with) or other.stance not in TURNED:
+        return False
+    crossed = (one.subject, other.compared_with), (one.compared_with, other.subject)
+    if all(_matches(*pair) for pair in crossed):
+        return not _matches(one.subject, other.subject)
+    if meaning is None or _matches(one.subject, other.subject):
+        return False
+    texts = one.text, other.text
+    across = min(meaning.subjects(*pair, texts) for pair in crossed)
+    return across >= meaning.alike and across > meaning.subjects(one.subject, other.subject, texts)
 
 
-def _same_outcome(one: str, other: str) -> bool:
+def _alike(one: str, other: str, meaning: Meaning | None) -> bool:
+    return _matches(one, other) or bool(meaning and meaning.near(one, other))
+
+
+def _same_outcome(one: str, other: str, meaning: Meaning | None) -> bool:
     if NOT_STATED in (one, other):
         return False
     if bool(COST.search(one)) != bool(COST.search(other)):
         return False
-    return one in GENERAL or other in GENERAL or _matches(one, other)
+    return one in GENERAL or other in GENERAL or _alike(one, other, meaning)
 
 
 def _matches(one: str, other: str) -> bool:
@@ -168,10 +218,5 @@ def _matches(one: str, other: str) -> bool:
 
 
 def _specific(text: str) -> frozenset[str]:
-    every = roots(JOINED.sub("", text))
-    return every - _general() or every
-
-
-@cache
-def _general() -> frozenset[str]:
-    return roots(load_table("bearing.toml")["general_words"])
+    joined = JOINED.sub("", text)
+    return specific_roots(joined) or roots(joined)

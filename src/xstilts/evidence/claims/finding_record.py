@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal, get_args
 
-from xstilts.evidence.claims.bearing import phrases, roots
+from xstilts.evidence.claims.bearing import phrases, roots, specific_roots
 from xstilts.evidence.claims.question import find_terms
 from xstilts.evidence.text.stemming import load_table
 
@@ -34,7 +34,7 @@ TURNED: dict[Stance, Stance] = {"more/better": "less/worse", "less/worse": "more
 REPORT = re.compile(  # "Our experiments on two tasks show that", "we also find"
     r"^.*?\b(?:show|find|found|demonstrat|observ|discover|reveal|confirm|conclud|suggest|indicat|establish|verif|prov"
     r"|illustrat|highlight|report|underlin|corroborat|identif)(?:s|e|es|ed|n|ies|ied|y|ing)?(?: empirically)?"
-    r"(?: that|,| :|:)?\s+(?:that )?",
+    r"(?: (?:clear |strong |some |no )?evidence)?(?: that|,| :|:)?\s+(?:that )?",
     re.IGNORECASE,
 )
 LEAD = re.compile(
@@ -51,7 +51,8 @@ LEAD = re.compile(
 )
 CLAUSE = re.compile(
     r"(?:;|, (?:but|while|whereas|and|although|though)\b|\b(?:but|whereas|although|while)\b|, (?=(?:which"
-    r"|suggest|show|mak|lead)\w*\b))",
+    r"|suggest|show|mak|lead)\w*\b)|\band (?=(?:we|our|the|these|further)\b[^,;.]{0,30}?\b"
+    r"(?:shows?|finds?|found|suggests?|indicates?|demonstrates?|reveals?|observed?)\b))",
     re.IGNORECASE,
 )
 CONTRAST = re.compile(r"\w,? (?:but(?! also| we)|while(?! \w+ing\b)|whereas|although|though)\b", re.IGNORECASE)
@@ -72,13 +73,13 @@ SELF = re.compile(
     r"^(?:it|they|this|these|those|we|our (?:\w+[- ]){0,2}?(?:method|approach|model|system|framework"
     r"|technique|strategy|algorithm|models|methods|approaches|metric|measure|results?|experiments|work)"
     r"|(?:the|this|the proposed|our proposed) (?:\w+ ){0,2}?(?:method|approach|model|system|framework"
-    r"|technique|strategy|algorithm|metric|measure|models|methods))(?: \w+s(?: \w+)?)?$",
+    r"|technique|strategy|algorithm|metric|measure|models|methods))(?: (?:\w+ly )?\w+s(?: \w+)?)?$",
     re.IGNORECASE,
 )
 UNRESOLVED = re.compile(
     r"^(?:it|they|this|these|those|that|which|one|such|both|who|what|to|here|ones?|others?)$"
     r"|^(?:the |our |experimental |extensive )*(?:results?|experiments?|findings?|analys[ie]s|evaluations?"
-    r"|observations?|work|paper|study)\b"
+    r"|observations?|work|paper|study|(?:correlation )?coefficients?)\b"
     r"|\b(?:we|is|are|was|were|there|either|can|cannot|lies?|has|have|had|does|do|i|it|they|whether|because"
     r"|which|who)\b",
     re.IGNORECASE,
@@ -95,10 +96,20 @@ TRIM = re.compile(
 TAIL = re.compile(
     r"[\s,;:(]+(?:can|could|may|might|will|would|does|do|is|are|was|were|has|have|to|also|often|consistently"
     r"|significantly|substantially|generally|usually|not|and|or|that|which|successfully|further|even|still"
-    r"|always|strongly|largely|of|in|as|being|be|by)?$",
+    r"|always|strongly|largely|of|in|as|being|be|by"
+    r"|(?:(?:is|are|was|were) (?:also )?able|manages?|tends?|proves?) to)?$",
     re.IGNORECASE,
 )
-BRACKETS = re.compile(r" ?\((?!\w\))[^()]*\)")
+BRACKETS = re.compile(r" ?\((?!\w\))[^()]*\)| [–—] [^–—]{3,200} [–—](?=[ ,])")
+ADJECTIVES = re.compile(r"^\w+ (?:but|yet|and) \w+, ", re.IGNORECASE)  # "Simple but effective, our method"
+OWN_ACT = re.compile(  # "we perform adapter training on three tasks, obtaining": what is done has the effect
+    r"\bwe (?:\w+ly )?(?:perform|use|apply|employ|adopt|combine|incorporate|leverage|exploit)\w*"
+    r" (?P<name>[^,;]{3,160}),$",
+    re.IGNORECASE,
+)
+REASONS = re.compile(r"^which (?:\w+ )?(?:strengthen|support|confirm|corroborat|validat)\w*", re.IGNORECASE)
+SCOPE = re.compile(r"\b(?:insufficient|fails?|failed|unable) (?:to|for)$", re.IGNORECASE)  # denies what follows
+RELATIVE = re.compile(r",? \b(?:that|which|who|where|when|in which|even if)\b")
 LESS_OF = re.compile(
     r"^(?:the )?(?:absence|lack|removal|loss) of\b|^(?:removing|reducing|without|preventing|ablating)\b", re.IGNORECASE
 )
@@ -108,6 +119,15 @@ IMPROVED_METHOD = re.compile(  # "our approach improves traditional fine-tuning"
     re.IGNORECASE,
 )
 ASKED = 2 / 3  # share of a phrase of the question that a side must have for the question to ask for it
+INVERTED: dict[str, Stance] = {  # patterns of clauses whose subject comes last, with their stance
+    "unrelated": "no difference",
+    "depends_on": "more/better",
+    "correlates": "more/better",
+    "merit": "more/better",
+    "achieved_by": "more/better",
+    "improved_by": "more/better",
+    "gains": "more/better",
+}
 TRANSITIVE = re.compile(r"(?:improv|enhanc|boost|degrad|hurt|harm|worsen)(?:e|es|ed|s|ing)?\b", re.IGNORECASE)
 REPEATS = re.compile(r"\b(?:seeds?|runs?|trials|folds|restarts)$", re.IGNORECASE)  # "over five seeds" compares nothing
 MAX_OBJECT = 6  # words of an object that is taken for the outcome
@@ -164,6 +184,7 @@ class FindingRecord:
         setting: Where, as the sentence says.
         around: Where, as the text around it says.
         cue: The predicate that the stance was read from; "" if there is none.
+        text: The finding.
     """
 
     subject: str = NOT_STATED
@@ -173,6 +194,7 @@ class FindingRecord:
     setting: Setting = field(default_factory=Setting)
     around: Setting = field(default_factory=Setting)
     cue: str = ""
+    text: str = ""
 
 
 def read_finding(text: str, context: Sequence[str] = ()) -> FindingRecord:
@@ -189,7 +211,7 @@ def read_finding(text: str, context: Sequence[str] = ()) -> FindingRecord:
     every = [_read_clause(clause, context) for clause in _clauses(text)]
     read = [part for part in every if part.cue]
     if not read:
-        return FindingRecord(setting=setting, around=around)
+        return FindingRecord(setting=setting, around=around, text=text)
     first, rest = read[0], read[1:]
     contrasts = bool(CONTRAST.search(text)) and (
         any(part.subject != NOT_STATED for part in rest) or not every[0].cue or "whereas" in text
@@ -208,6 +230,7 @@ def read_finding(text: str, context: Sequence[str] = ()) -> FindingRecord:
         setting,
         around,
         first.cue,
+        text,
     )
 
 
@@ -263,17 +286,33 @@ def read_setting(text: str) -> Setting:
 
 def _clauses(text: str) -> Iterator[str]:
     """Yield the clauses of a text without what introduces them, and without what denies or belittles an effect."""
-    bare_text = BRACKETS.sub("", text.strip().rstrip("."))
+    bare_text = ADJECTIVES.sub("", BRACKETS.sub("", text.strip().rstrip(".")))
     main_part = _pattern("neutral").sub(" ", LEAD.sub("", bare_text))
     report = REPORT.match(main_part)
     main_part = LEAD.sub("", main_part[report.end() :]) if report and report.end() < MAX_REPORT else main_part
-    for part in CLAUSE.split(main_part):
-        bare = LEAD.sub("", (part or "").strip())
+    for part in _parts(main_part):
+        bare = LEAD.sub("", part.strip())
         report = REPORT.match(bare)
         bare = bare[report.end() :] if report and report.end() < MAX_REPORT else bare
         bare = LEAD.sub("", re.sub(r"^that,[^,]*,\s*", "", bare)).strip()
-        if bare:
+        if bare and not REASONS.match(bare):
             yield bare
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield the parts between conjunctions; an enumeration ("masks, adapters, and prompts help") is one."""
+    begin = 0
+    for joint in CLAUSE.finditer(text):
+        before = text[begin : joint.start()]
+        is_list = joint[0].strip() == ", and" and "," in before and not VERB.search(before) and not _has_cue(before)
+        if not is_list:
+            yield before
+            begin = joint.end()
+    yield text[begin:]
+
+
+def _has_cue(text: str) -> bool:
+    return any(_pattern(stance).search(text) for stance in STANCES if stance != NOT_STATED)
 
 
 def _read_clause(clause: str, context: Sequence[str]) -> FindingRecord:
@@ -295,7 +334,8 @@ def _read_clause(clause: str, context: Sequence[str]) -> FindingRecord:
     ):
         stance = "not stated"
     after = clause[match.end() :]
-    if any(hit[0] >= match.end() and hit[2] != stance and not _is_relative(after) for hit in hits):
+    denies_rest = stance in ("no difference", "less/worse") and SCOPE.search(match[0])
+    if any(hit[0] >= match.end() and hit[2] != stance and not (_is_relative(after) or denies_rest) for hit in hits):
         stance = "not stated"  # two predicates of one clause that differ
     subject = _subject(clause[: match.start()], context)
     if subject == NOT_STATED and (by := BY.search(clause, match.end())):
@@ -309,19 +349,24 @@ def _is_relative(after: str) -> bool:
 
 def _read_inverted(clause: str, context: Sequence[str]) -> FindingRecord | None:
     """Read a clause that names its subject after the predicate, or not at all ("… show large gains")."""
-    for name in ("depends_on", "correlates", "merit", "gains"):
+    for name, stance in INVERTED.items():
         if match := _pattern(f"inverted.{name}").search(clause):
             groups = match.groupdict()
-            if VERB.search(groups.get("subject", "")):
+            named = RELATIVE.split(groups["subject"])[0] if "subject" in groups else ""
+            predicate = match[0].removesuffix(groups.get("subject", ""))
+            denied = DENIED.search(predicate) or DENIES.search(clause[: match.start()])
+            if VERB.search(named) or (stance == "more/better" and denied):
                 continue
-            subject = _subject(groups["subject"], context) if "subject" in groups else _proposal(context)
+            subject = _subject(named, context) if "subject" in groups else _proposal(context)
             begin = _pattern("comparator.begins").search(clause, match.end() if name != "gains" else 0)
             comparator = _comparator(clause, begin) if begin else NOT_STATED
-            return FindingRecord(subject, comparator, groups.get("outcome", "performance"), "more/better", cue=match[0])
+            return FindingRecord(subject, comparator, groups.get("outcome", "performance"), stance, cue=match[0])
     return None
 
 
 def _subject(before: str, context: Sequence[str]) -> str:
+    if act := OWN_ACT.search(before.strip()):
+        return re.split(r" (?:on|for|to|and|in) ", act["name"])[0]
     words = TAIL.sub("", before.strip())
     if re.match(r"those\b", words, re.IGNORECASE):
         return NOT_STATED
@@ -337,15 +382,19 @@ def _subject(before: str, context: Sequence[str]) -> str:
 
 
 def _proposal(context: Sequence[str]) -> str:
-    """Return what the text around proposes, or "not stated"."""
+    """Return what the text around proposes, else what its title names, or "not stated"."""
     for sentence in context:
         if re.search(r"\b(?:we|this (?:paper|work|study))\b", sentence, re.IGNORECASE) and (
             match := PROPOSAL.search(sentence)
         ):
             name = re.split(r"\b(?:that|which|to|for|in order|by|where|called|named)\b", match["name"])[0].strip()
-            if roots(name):
+            if specific_roots(name):
                 return name
-    return NOT_STATED
+    title = context[0].strip() if context else ""
+    if not title or title.endswith((".", "?", "!")):
+        return NOT_STATED
+    name = re.split(r"\b(?:for|in|on|towards?)\b", title.rpartition(": ")[2])[0].strip()
+    return name if specific_roots(name) and len(name.split()) <= MAX_SUBJECT else NOT_STATED
 
 
 def _comparator(clause: str, cue: re.Match[str]) -> str:

@@ -135,6 +135,11 @@ def is_common(phrase: str) -> bool:
     return all(text in _common() for text in _surface(phrase))
 
 
+def is_relating(word: str) -> bool:
+    """Return whether a word only says how two things relate, as "improve"."""
+    return word.lower() in _relating()
+
+
 def specific_words(phrase: str) -> tuple[str, ...]:
     """Return the words of a phrase that not nearly every text of the field has; all of them if there are no others."""
     parts = tuple(_surface(phrase))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from itertools import dropwhile
 
 from xstilts.evidence.claims.bearing import Similarity
-from xstilts.evidence.claims.comparison import Relation, comparison_reasons, relate, setting_reasons
+from xstilts.evidence.claims.comparison import Cosine, Meaning, Relation, comparison_reasons, relate, setting_reasons
 from xstilts.evidence.claims.effect_direction import (
     Direction,
     OutcomeDirection,
@@ -64,6 +64,7 @@ class JudgedStatement:
         nearest: Place and text of the most similar sentence of another work, shown for comparison; it decides nothing.
         outcome_directions: Direction on each outcome of the question; none if it is on none of them.
         record: Its subject, comparison, outcome, setting and stance, as read.
+        meaning: A sentence encoder's similarity, by which it is related to others; None for words alone.
     """
 
     name: str
@@ -74,6 +75,7 @@ class JudgedStatement:
     nearest: tuple[Locator, str] | None = None
     outcome_directions: tuple[OutcomeDirection, ...] = ()
     record: FindingRecord = field(default_factory=FindingRecord)
+    meaning: Meaning | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class Synthesis:
         entailments: Claim, sentence and result of every call of the NLI model.
         proposals: What a language model proposed, after screening.
         similarities: Text and cosine of every call of the sentence encoder.
+        cosines: Two texts and their cosine, of those that relations were read from.
     """
 
     question: Question
@@ -128,6 +131,7 @@ class Synthesis:
     entailments: tuple[tuple[str, str, Entailment], ...] = ()
     proposals: ScreenedProposals = field(default_factory=ScreenedProposals)
     similarities: tuple[tuple[str, float], ...] = ()
+    cosines: tuple[tuple[str, str, float], ...] = ()
 
 
 def synthesise(
@@ -136,6 +140,7 @@ def synthesise(
     nli: NliFunction | None = None,
     proposed: Sequence[Proposal] = (),
     similarity: Similarity | None = None,
+    cosine: Cosine | None = None,
     near: NearFunction | None = None,
 ) -> Synthesis:
     """Return what a corpus says on a question.
@@ -146,6 +151,7 @@ def synthesise(
         nli: An NLI model for corroboration.
         proposed: Proposals of a language model; only verbatim ones count.
         similarity: Cosine similarity of a sentence encoder, for the ranking of findings.
+        cosine: That of two texts, for relations of findings.
         near: Which sentences the NLI model reads for their meaning.
 
     Returns:
@@ -157,6 +163,8 @@ def synthesise(
     accepted = accept(question, documents, proposed)
     titles = {work.id: work.title for work in corpus.works}
     cosines: dict[str, float] = {}
+    compared: dict[tuple[str, str], float] = {}
+    meaning = Meaning(_recording_cosine(cosine, compared)) if cosine else None
     recording_similarity = _recording_similarity(similarity, cosines) if similarity else None
     from_texts = _without_headings(corpus, statements(question, documents, titles, recording_similarity))
     every = (
@@ -165,9 +173,11 @@ def synthesise(
     )
     index = SentenceIndex.of(documents)
     judged = tuple(
-        _judge(f"c{number}", item, question, corpus, index, recording_nli, near)
+        _judge(f"c{number}", item, question, corpus, index, recording_nli, near, meaning)
         for number, item in enumerate(every, start=1)
     )
+    if meaning:
+        list(relations(judged))  # so that every cosine that is needed is recorded
     by_statement = {item.statement: item for item in judged}
     findings = tuple(
         Finding(item, tuple(by_statement[statement] for statement in item.statements))
@@ -177,7 +187,8 @@ def synthesise(
         (claim, text, entailment) for (claim, text), entailment in sorted(recorded.items(), key=lambda x: x[0])
     )
     constructions, similarities = by_construction(question), tuple(sorted(cosines.items()))
-    return Synthesis(question, corpus, judged, findings, constructions, pairs, accepted, similarities)
+    related = tuple((*pair, value) for pair, value in sorted(compared.items()))
+    return Synthesis(question, corpus, judged, findings, constructions, pairs, accepted, similarities, related)
 
 
 def conflicts(judged: Iterable[JudgedStatement]) -> Iterable[tuple[JudgedStatement, JudgedStatement]]:
@@ -209,9 +220,10 @@ def _relation(first: JudgedStatement, other: JudgedStatement) -> Relation | None
     if first.outcome_directions and other.outcome_directions and not conditional:
         if not _are_opposed(first, other):
             return None
-        reasons = [*comparison_reasons(first.record, other.record), *setting_reasons(first.record, other.record)]
+        compared = comparison_reasons(first.record, other.record, first.meaning)
+        reasons = [*compared, *setting_reasons(first.record, other.record)]
         return Relation("not comparable", " and ".join(reasons)) if reasons else Relation("real conflict")
-    relation = relate(first.record, other.record)
+    relation = relate(first.record, other.record, first.meaning)
     stances = {first.record.stance, other.record.stance}
     is_listed = relation.kind in ("same finding", "real conflict") or (
         relation.kind == "not comparable" and NOT_STATED not in stances and len(stances) == 2
@@ -297,6 +309,7 @@ def _judge(
     index: SentenceIndex,
     nli: NliFunction | None,
     near: NearFunction | None,
+    meaning: Meaning | None,
 ) -> JudgedStatement:
     own_work = next(work for work in corpus.works if work.id == statement.work)
     others = [text for work in independent_works(own_work, corpus.included) for text in corpus.documents[work.id]]
@@ -311,7 +324,7 @@ def _judge(
     if relevant:
         outcome = " and ".join(dict.fromkeys(item.question_term or item.outcome or NOT_STATED for item in relevant))
         record = replace(record, subject=" and ".join(sorted(named)), outcome=outcome, stance=STANCE_OF[direction])
-    return JudgedStatement(name, statement, direction, faithful, corroborated, nearest, relevant, record)
+    return JudgedStatement(name, statement, direction, faithful, corroborated, nearest, relevant, record, meaning)
 
 
 def _around(statement: Statement, work: Work, corpus: Corpus) -> list[str]:
@@ -395,6 +408,18 @@ def _recording_similarity(similarity: Similarity, recorded: dict[str, float]) ->
         values = [float(value) for value in similarity(question, texts)]
         recorded.update(zip(texts, values, strict=True))
         return values
+
+    return compare
+
+
+def _recording_cosine(cosine: Cosine, recorded: dict[tuple[str, str], float]) -> Cosine:
+    """Wrap the cosine of two texts so that each is recorded once, whatever their order."""
+
+    def compare(one: str, other: str) -> float:
+        pair = (one, other) if one <= other else (other, one)
+        if pair not in recorded:
+            recorded[pair] = float(cosine(*pair))
+        return recorded[pair]
 
     return compare
 

@@ -12,24 +12,24 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xstilts.evidence.claims.bearing import Candidate, Similarity, answerable, bearings, feature_table, roots
-from xstilts.evidence.claims.comparison import relate
-from xstilts.evidence.claims.finding_record import TURNED, FindingRecord, Stance, oriented, read_finding
+from xstilts.evidence.claims.comparison import ALIKE, Meaning, relate
+from xstilts.evidence.claims.finding_record import NOT_STATED, TURNED, FindingRecord, Stance, oriented, read_finding
 from xstilts.evidence.claims.sentence_kind import Kind, kinds
+from xstilts.evidence.evaluation.logistic import logistic
 from xstilts.evidence.text.documents import Document, sentences
 
 Row = Mapping[str, Any]
 Weights = dict[str, float]
+TRADE_OFF = (0.45, 0.55, 0.75, 0.85)  # other recalls that the threshold may be set for
+STEP = 0.002  # above the most alike pair of other things, from which on subjects are alike by meaning
 MIN_PART = 40  # characters from which a part of a sentence is taken for the sentence
-AIMED_RECALL = 0.67  # recall of judged findings, on the questions that it is fitted on, that the threshold is set for
-RIDGE = 10.0
-STEPS = 30
+AIMED_RECALL = 0.66  # recall of judged findings, on the questions that it is fitted on, that the threshold is set for
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def evaluate_findings(
         **kind_measures(statements, abstracts),
         **bearing_measures(texts, every, similarity),
         **stance_measures(texts, statements, abstracts),
-        **pair_measures(pairs, abstracts),
+        **pair_measures(pairs, abstracts, similarity),
     }
 
 
@@ -128,12 +128,16 @@ def bearing_measures(
     }
     mode = "words" if similarity is None else "words and similarity"
     counts: Counter[str] = Counter()
+    at: dict[float, Counter[bool | None]] = {aimed: Counter() for aimed in TRADE_OFF}
     for name in texts:
         others = [other for other in answered if other != name and findings[other]]
         candidates = [item.candidate for item in findings[name]]
         rows = [(tables[other], [item.label for item in findings[other]]) for other in others]
         # One question alone is judged by the model that is shipped.
         judged = bearings(texts[name], candidates, similarity, {mode: fit_weights(rows)} if rows else None)
+        for aimed in TRADE_OFF if rows else ():
+            rated = bearings(texts[name], candidates, similarity, {mode: fit_weights(rows, aimed)})
+            at[aimed].update(item.label for item, bearing in zip(findings[name], rated, strict=True) if bearing.bears)
         shown = [item for item, bearing in zip(findings[name], judged, strict=True) if bearing.bears]
         if name not in answered:
             counts["unanswerable"] += 1
@@ -142,7 +146,15 @@ def bearing_measures(
         counts["wrong rows"] += sum(item.label is False and item.row for item in shown)
         counts["wrong"] += sum(item.label is False for item in shown)
         counts["bearing"] += sum(item.label is True for item in every if item.question == name)
-    return {
+    trade_off = {
+        name: value
+        for aimed, labels in at.items()
+        for name, value in (
+            (f"bear, of all, aimed at recall {aimed}", ratio(labels[True], labels[True] + labels[False])),
+            (f"finding recall, aimed at recall {aimed}", ratio(labels[True], counts["bearing"])),
+        )
+    }
+    return trade_off | {
         "bear, of judged": ratio(counts["right"], counts["right"] + counts["wrong rows"]),
         "bear, of all": ratio(counts["right"], counts["right"] + counts["wrong"]),
         "finding recall": ratio(counts["right"], counts["bearing"]),
@@ -185,21 +197,57 @@ def stance_measures(
     }
 
 
-def pair_measures(pairs: Sequence[Row], abstracts: Mapping[str, Abstract]) -> dict[str, float | int | None]:
+def pair_measures(
+    pairs: Sequence[Row], abstracts: Mapping[str, Abstract], similarity: Similarity | None = None
+) -> dict[str, float | int | None]:
     """Return how pairs are related.
 
     Args:
         pairs: Judged pairs.
         abstracts: Title and abstract by key.
+        similarity: Cosine similarity of a sentence encoder, or None.
 
     Returns:
-        Measures by name.
+        Measures by name. "Held out" are those with a threshold of meaning that was set on pairs of other works.
     """
-    counts: Counter[tuple[str, str]] = Counter()
-    for row in pairs:
-        if row["key_a"] in abstracts and row["key_b"] in abstracts:
-            sides = (_read(abstracts[row[f"key_{side}"]], row[f"sentence_{side}"]) for side in "ab")
-            counts[row["relation"], relate(*sides).kind] += 1
+    known = [row for row in pairs if row["key_a"] in abstracts and row["key_b"] in abstracts]
+    read = [[_read(abstracts[row[f"key_{side}"]], row[f"sentence_{side}"]) for side in "ab"] for row in known]
+    meaning = Meaning(lambda one, other: float(similarity(one, [other])[0])) if similarity else None
+    result = _relation_measures(
+        [(row["relation"], relate(sides[0], sides[1], meaning).kind) for row, sides in zip(known, read, strict=True)]
+    )
+    if meaning is None:
+        return result
+    scores = [_alikeness(sides[0], sides[1], meaning) for sides in read]
+    kinds_held_out = []
+    for row, sides in zip(known, read, strict=True):
+        keys = {row["key_a"], row["key_b"]}
+        others = [
+            score
+            for other, score in zip(known, scores, strict=True)
+            if keys.isdisjoint((other["key_a"], other["key_b"]))
+            and other["relation"] in ("apparent conflict", "unrelated")
+        ]
+        alike = max(others, default=ALIKE) + STEP
+        kinds_held_out.append((row["relation"], relate(sides[0], sides[1], replace(meaning, alike=alike)).kind))
+    return result | {f"{name}, held out": value for name, value in _relation_measures(kinds_held_out).items()}
+
+
+def _alikeness(one: FindingRecord, other: FindingRecord, meaning: Meaning) -> float:
+    """Return how alike subjects are by meaning, as they are or exchanged; 0 where a direction is not read."""
+    if NOT_STATED in (one.stance, other.stance):
+        return 0.0
+    texts = one.text, other.text
+    crossed = min(
+        meaning.subjects(one.subject, other.compared_with, texts),
+        meaning.subjects(one.compared_with, other.subject, texts),
+    )
+    return max(meaning.subjects(one.subject, other.subject, texts), crossed)
+
+
+def _relation_measures(related: Sequence[tuple[str, str]]) -> dict[str, float | int | None]:
+    """Return the measures of pairs of a judged and a called relation."""
+    counts = Counter(related)
     called = sum(number for (_, kind), number in counts.items() if kind == "real conflict")
     real = sum(number for (relation, _), number in counts.items() if relation == "real conflict")
     same = sum(number for (relation, _), number in counts.items() if relation == "same finding")
@@ -209,16 +257,20 @@ def pair_measures(pairs: Sequence[Row], abstracts: Mapping[str, Abstract]) -> di
         "real conflict precision": ratio(counts["real conflict", "real conflict"], called),
         "real conflict recall": ratio(counts["real conflict", "real conflict"], real),
         "apparent conflicts called real": counts["apparent conflict", "real conflict"],
+        "same findings called": called_same,
         "same finding precision": ratio(counts["same finding", "same finding"], called_same),
         "same finding recall": ratio(counts["same finding", "same finding"], same),
     }
 
 
-def fit_weights(tables: Sequence[tuple[Sequence[Mapping[str, float]], Sequence[bool | None]]]) -> Weights:
+def fit_weights(
+    tables: Sequence[tuple[Sequence[Mapping[str, float]], Sequence[bool | None]]], aimed: float = AIMED_RECALL
+) -> Weights:
     """Fit the model of bearing: a ridge logistic regression in which every question weighs the same.
 
     Args:
         tables: For each question, the features of its findings and whether each bears; None is left out.
+        aimed: Recall on them that the threshold is set for.
 
     Returns:
         Weight by feature, the intercept, and the threshold.
@@ -237,11 +289,11 @@ def fit_weights(tables: Sequence[tuple[Sequence[Mapping[str, float]], Sequence[b
     labels_all = np.array([float(bool(label)) for part in judged for _, label in part])
     weights = np.array([100 / len(part) for part in judged for _ in part])
     mean, scale = features.mean(0), features.std(0) + 1e-9
-    solved = _logistic(np.c_[(features - mean) / scale, np.ones(len(features))], labels_all, weights)
+    solved = logistic(np.c_[(features - mean) / scale, np.ones(len(features))], labels_all, weights)
     slopes = np.round(solved[:-1] / scale, 3)
     intercept = round(float(solved[-1] - slopes @ mean), 3)
     scores = 1 / (1 + np.exp(-(features @ slopes + intercept)))
-    threshold = float(np.quantile(scores[labels_all == 1], 1 - AIMED_RECALL)) if labels_all.any() else 1.0
+    threshold = float(np.quantile(scores[labels_all == 1], 1 - aimed)) if labels_all.any() else 1.0
     return {
         "intercept": intercept,
         **{name: float(slope) for name, slope in zip(names, slopes, strict=True)},
@@ -252,21 +304,6 @@ def fit_weights(tables: Sequence[tuple[Sequence[Mapping[str, float]], Sequence[b
 def ratio(part: int, whole: int) -> float | None:
     """Return a share, or None of nothing."""
     return part / whole if whole else None
-
-
-def _logistic(
-    design: NDArray[np.float64], labels: NDArray[np.float64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the coefficients of a weighted logistic regression, by Newton's method."""
-    solved = np.zeros(design.shape[1])
-    penalty = np.eye(len(solved)) * RIDGE
-    penalty[-1, -1] = 0
-    for _ in range(STEPS):
-        chances = 1 / (1 + np.exp(-design @ solved))
-        gradient = design.T @ (weights * (chances - labels)) + penalty @ solved
-        hessian = (design * (weights * chances * (1 - chances))[:, None]).T @ design + penalty
-        solved = solved - np.linalg.solve(hessian, gradient)
-    return solved
 
 
 def _sentences(

@@ -67,6 +67,7 @@ def synthesis_to_json(synthesis: Synthesis) -> JsonObject:
                 for claim, text, entailment in synthesis.entailments
             ],
             "similarities": [{"text": text, "cosine": cosine} for text, cosine in synthesis.similarities],
+            "cosines": [{"one": text, "other": other, "cosine": cosine} for text, other, cosine in synthesis.cosines],
             "limits": list(answer.limits(synthesis)),
         }
     )

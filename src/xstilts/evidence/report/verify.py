@@ -20,6 +20,7 @@ from xstilts import __version__
 from xstilts.errors import refusing
 from xstilts.evidence.claims import study_binding, study_measurements
 from xstilts.evidence.claims.bearing import Similarity
+from xstilts.evidence.claims.comparison import Cosine
 from xstilts.evidence.claims.llm_proposals import Proposal
 from xstilts.evidence.claims.question import parse_question
 from xstilts.evidence.claims.synthesis import synthesise
@@ -87,6 +88,7 @@ def _rebuild(folder: Path, content: Json, corpus: Corpus) -> Json:
             _replay(content["entailments"]),
             proposals,
             _replay_similarity(content["similarities"]),
+            _replay_cosine(content.get("cosines", [])),
             _replay_near(content["entailments"]),
         )
     )
@@ -115,6 +117,12 @@ def _replay_near(entailments: list[Json]) -> NearFunction:
     """Return a function by which the NLI model reads the sentences that it has read."""
     recorded = {(row["claim"], row["text"]) for row in entailments}
     return lambda claim, texts: [(claim, text) in recorded for text in texts]
+
+
+def _replay_cosine(cosines: list[Json]) -> Cosine | None:
+    """Return the cosine of two texts as recorded; that of any others is 0."""
+    recorded = {frozenset((row["one"], row["other"])): float(row["cosine"]) for row in cosines}
+    return (lambda one, other: recorded.get(frozenset((one, other)), 0.0)) if recorded else None
 
 
 def _replay_similarity(similarities: list[Json]) -> Similarity | None:

@@ -12,21 +12,28 @@ The works are re-ranked by the mean of standardised signals of equal weight, so 
 feedback and coverage; with an encoder the first `CANDIDATES` by these and the similarity of title and abstract to the
 question and the best works, and the first `RERANKED` by this similarity and the coverage and similarity of their best
 sentence. Rankings by the question's phrases, or pairs of them, were measured and are left out: they lose.
+
+The first `SCREENED` works are then screened (`screening`), and only those that pass are shown: by their chance of being
+on the topic, and with half its weight by the rank so far, both standardised. A question within no known field is not
+screened.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xstilts.evidence.claims.question import find_terms, vocabulary
+from xstilts.evidence.retrieval import screening
 from xstilts.evidence.retrieval.fusion import fused
 from xstilts.evidence.retrieval.query_words import content_stems, content_words
+from xstilts.evidence.retrieval.screening import Screened, Topic
 from xstilts.evidence.retrieval.sentence_encoder import SentenceEncoder
 from xstilts.evidence.retrieval.work_index import Record, WorkIndex, best_rows, text_of
 from xstilts.evidence.text.documents import Document, sentences
@@ -35,6 +42,8 @@ T = TypeVar("T")
 LIMIT = 2000  # works of a ranking
 CANDIDATES = 300  # works whose title and abstract are embedded, unless all are
 RERANKED = 200  # works whose sentences are embedded
+SCREENED = 1000  # works that are screened; those after them are not shown
+RANK_WEIGHT = 0.5  # of a work's rank beside its chance of being on the topic, which has 1
 FEEDBACK_WORKS, FEEDBACK_WORDS = 10, 20
 SYNONYM_WEIGHT = 0.3  # of a synonym that the question does not hold; a word of the question has 1
 Floats = NDArray[np.float64]
@@ -49,12 +58,14 @@ class RankedWork:
         record: Its record.
         sentence: Its sentence that fits the question best; its title where it has no abstract.
         matched: Content words of the question that title and abstract hold.
+        reason: Why it is set aside; "" where it is shown.
     """
 
     row: int
     record: Record
     sentence: str
     matched: tuple[str, ...]
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,7 @@ class Ranking:
         absent: Those of them that no work of the index holds.
         unmatched: Those that some works of the index hold, but none of `works`.
         method: "lexical only", or what the encoder embedded.
+        set_aside: Works that would be among the first without screening, each with the reason.
     """
 
     works: tuple[RankedWork, ...]
@@ -74,6 +86,7 @@ class Ranking:
     absent: tuple[str, ...]
     unmatched: tuple[str, ...]
     method: str
+    set_aside: tuple[RankedWork, ...] = ()
 
 
 class Ranker:
@@ -110,6 +123,36 @@ class Ranker:
         """Return rows by all rankings fused, the first of them re-ranked; best first."""
         return self._once("reranked", self._reranked)
 
+    def screened(self, weights: screening.Weights | None = None) -> list[Screened]:
+        """Return the first works as screened: those that are shown, then those that are set aside by their chance.
+
+        Args:
+            weights: Weights of the screening; by default those that are shipped.
+        """
+        limit = screening.threshold(weights) if self._topic().fields else 0.0
+        result: list[Screened] = []
+        for row, missing, features in self._once("screening", self._screening):
+            chance = screening.chance(features, weights)
+            reason = missing or ("" if chance >= limit else self._lacking(row))
+            result.append(Screened(row, chance, reason, features))
+        if not self._topic().fields:
+            return result
+        places = {work.row: place for place, work in enumerate(result)}
+        shown = [work for work in result if not work.reason]
+        odds = standardised(np.array([math.log(work.chance / (1 - work.chance)) for work in shown]))
+        ranks = standardised(np.array([math.log1p(places[work.row]) for work in shown]))
+        best = np.argsort(RANK_WEIGHT * ranks - odds, kind="stable")
+        aside = sorted((work for work in result if work.reason), key=lambda work: -work.chance)
+        return [*(shown[place] for place in best), *aside]
+
+    def shown(self) -> list[int]:
+        """Return the rows that pass the screening, best first."""
+        return [work.row for work in self._once("screened", self.screened) if not work.reason]
+
+    def ordered(self) -> list[int]:
+        """Return all rows: those that are shown, those that were set aside, and those that were not screened."""
+        return [*(work.row for work in self._once("screened", self.screened)), *self.reranked()[SCREENED:]]
+
     def ranking(self, top: int) -> Ranking:
         """Return the best works with the sentences that match.
 
@@ -119,12 +162,15 @@ class Ranker:
         Returns:
             The works, and the content words of the question that none of them holds.
         """
-        rows = self.reranked()[:top]
-        works = tuple(self._ranked_work(row) for row in rows)
+        works = tuple(self._ranked_work(row) for row in self.shown()[:top])
+        reasons = {work.row: work.reason for work in self._once("screened", self.screened)}
+        aside = [row for row in self.reranked()[:top] if reasons.get(row)]
+        set_aside = tuple(replace(self._ranked_work(row), reason=reasons[row]) for row in aside)
         matched = {word for work in works for word in work.matched}
         absent = tuple(word.text for word in self.words if not len(self.index.rows_with(word.stem)))
         unmatched = tuple(word.text for word in self.words if word.text not in matched and word.text not in absent)
-        return Ranking(works, tuple(word.text for word in self.words), absent, unmatched, self.method)
+        words = tuple(word.text for word in self.words)
+        return Ranking(works, words, absent, unmatched, self.method, set_aside)
 
     @property
     def method(self) -> str:
@@ -210,6 +256,20 @@ class Ranker:
             rows = self._by_signals(rows[:RERANKED], self._sentence_signals) + rows[RERANKED:]
         return rows
 
+    def _topic(self) -> Topic:
+        return self._once("topic", lambda: Topic.of(self.question, self._rarities()))
+
+    def _lacking(self, row: int) -> str:
+        return self._topic().lacking(self.index.record(row).get("title", ""), self._sentences(row))
+
+    def topical(self, row: int) -> tuple[str, dict[str, float]]:
+        """Return which field of the question a work does not speak of, "" for none, and its features for screening."""
+        title, texts = self.index.record(row).get("title", ""), self._sentences(row)
+        return self._topic().missing(title, "\n".join(texts)), self._topic().features(title, texts)
+
+    def _screening(self) -> list[tuple[int, str, dict[str, float]]]:
+        return [(row, *self.topical(row)) for row in self.reranked()[:SCREENED]]
+
     def _by_signals(self, rows: list[int], signals: Callable[[Sequence[int]], list[Floats]]) -> list[int]:
         """Return rows by the mean of their standardised signals, best first; of equals the earlier one first."""
         if not rows:
@@ -244,6 +304,12 @@ class Ranker:
 
     def _sentences(self, row: int) -> tuple[str, ...]:
         """Return the sentences of a work's abstract, its title where it has none."""
+        known: dict[int, tuple[str, ...]] = self._once("sentences", dict)
+        if row not in known:
+            known[row] = self._split(row)
+        return known[row]
+
+    def _split(self, row: int) -> tuple[str, ...]:
         record = self.index.record(row)
         document = Document(record["key"], "abstract", record.get("abstract", ""))
         return tuple(sentence.text for sentence in sentences(document)) or (record.get("title", ""),)
@@ -277,8 +343,8 @@ class Ranker:
 
 def standardised(signal: Floats) -> Floats:
     """Return a signal with mean 0 and standard deviation 1; zeros where it is the same for all."""
-    deviation = float(signal.std())
-    return (signal - signal.mean()) / deviation if deviation > 1e-12 else np.zeros_like(signal)
+    deviation = float(signal.std()) if len(signal) else 0.0
+    return (signal - signal.mean()) / deviation if deviation > 1e-12 else np.zeros_like(signal, dtype=np.float64)
 
 
 def _counted(text: str) -> dict[str, float]:

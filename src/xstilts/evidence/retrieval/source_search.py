@@ -182,6 +182,10 @@ def to_json(question: str, outcome: SearchOutcome) -> dict[str, Any]:
             }
             for rank, work in enumerate(ranking.works, 1)
         ],
+        "set_aside": [
+            {**{name: work.record.get(name, "") for name in ("key", "title", "year", "url")}, "reason": work.reason}
+            for work in ranking.set_aside
+        ],
     }
 
 
@@ -195,8 +199,11 @@ def lines(outcome: SearchOutcome) -> Iterator[str]:
             yield f"     {work.sentence}"
         yield f"     {work.record.get('url') or work.record['key']}"
     if not ranking.works:
-        yield "no work was found"
+        yield "no work was found" if not ranking.set_aside else "no work is on the topic"
     yield ""
+    for number, work in enumerate(ranking.set_aside):
+        yield from () if number else ("set aside, though they share words with the question:",)
+        yield f"     {work.record.get('title', '')}: {work.reason}"
     counts = ", ".join(f"{count:,} works of {name}" for name, count in outcome.searched.items())
     yield f"searched: {counts or 'nothing'}; {ranking.method}"
     if ranking.absent:
