@@ -986,7 +986,7 @@ def recommend(
         settings: Changes of the recipes, as `["batch_size=16"]`.
         budget_hours: Hours of building, at most; 0: no limit.
         steps: Training steps in the first round; each further round trains longer on fewer candidates.
-        examples: Examples of a task for its features and its embedding, at most.
+        examples: Examples of a task for its features, its embedding and the scores of probes, at most.
         seeds: Seeds in the first round.
         against: A finished study's `table.csv` or report folder, to measure how well each method would have chosen.
         against_recipe: Only the study's arms of this recipe.

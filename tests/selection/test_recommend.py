@@ -171,6 +171,7 @@ def test_nothing_is_measured_on_test_data_or_in_another_language(encoder: Encode
     for name in ("sandbox_ner", "sandbox_qa", "sandbox_nli"):
         _, data = development(search(encoder, name), None)
         assert (data.arguments["data"].split, data.arguments["data"].language) == ("validation", CODES[0])
+        assert data.arguments["data"].sample == search(encoder, name).examples
     _, data = development(search(encoder, "sandbox_retrieval"), None)
     assert data.arguments["data"].language == task("sandbox_retrieval").dev_language
 

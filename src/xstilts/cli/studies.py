@@ -305,7 +305,12 @@ def recommend(
     budget: Annotated[float, typer.Option(min=0, metavar="N", help="Hours of building, at most; 0: no limit.")] = 0,
     steps: Annotated[int, typer.Option(min=1, metavar="N", help="Training steps in the first round.")] = 100,
     examples: Annotated[
-        int, typer.Option(min=2, metavar="N", help="Examples of a task for its features and embedding.")
+        int,
+        typer.Option(
+            min=2,
+            metavar="N",
+            help="Examples of a task for its features, its embedding and the scores of probes, at most.",
+        ),
     ] = 500,
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Seeds in the first round.")] = 3,
     against: Annotated[

@@ -44,7 +44,7 @@ class CandidateSearch:
         recipes: Give the hyperparameters of each task in each role.
         seeds: The number of seeds in the first round of probes.
         steps: The steps of each training in the first round.
-        examples: Most examples of a task for its states and embeddings.
+        examples: Most examples of a task for its states and embeddings, and most that probes are scored on.
 
     Raises:
         InputError: Candidates are missing, repeated or not trainable, or the target has nothing to select by.
@@ -240,7 +240,8 @@ def development(search: CandidateSearch, folder: Path | None) -> tuple[Task, Sta
     """Return the development data that probes are scored on.
 
     That is the target's own development data, else those of its last training task; of a target without training data,
-    the pairs of its development language.
+    the pairs of its development language. Of more than `search.examples` they are as many, spread evenly: with all,
+    scoring takes longer than the short trainings.
 
     Args:
         search: Encoder, target and candidates.
@@ -257,7 +258,7 @@ def development(search: CandidateSearch, folder: Path | None) -> tuple[Task, Sta
     tried = [(target, "validation"), (last, "validation") if last else (target, "test")]
     for scored, split in tried:
         if task_format(scored.format).trainable and scored.has(split, code, folder):
-            return scored, read(scored.data(split, code, folder))
+            return scored, read(replace(scored.data(split, code, folder), sample=search.examples))
     raise InputError(f"'{target.label}' has no development data in '{code}': probes cannot be scored")
 
 
