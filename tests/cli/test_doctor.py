@@ -12,12 +12,11 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from typer.testing import CliRunner
 
 from xstilts import cli
 from xstilts.cli import doctor
-from xstilts.runtime import extras
+from xstilts.runtime import extras, file_system
 
 Examine = Callable[..., tuple[int, dict[str, doctor.Check]]]
 
@@ -100,17 +99,16 @@ def test_a_library_that_is_missing_or_too_old_is_broken(examine: Examine, monkey
     assert checks["versions transformers"].remedy.startswith('pip install "transformers')
 
 
-def test_locks_that_do_not_hold_are_found(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
-    class NoLock(FileLock):  # as on a network file system without locks
-        def _acquire(self) -> None:
-            self._context.lock_file_fd = 0
-
-        def _release(self) -> None:
-            self._context.lock_file_fd = None
-
-    monkeypatch.setattr("filelock.FileLock", NoLock)
+def test_locks_that_do_not_hold_are_a_note_and_a_bucket_is_refused(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_system.process_lock, "acquire", lambda file: None)  # as on some network file systems
     code, checks = examine("--device", "cpu")
-    assert (code, checks["store locks"].state) == (1, "broken")
+    assert (code, checks["store locks"].state) == (0, "note")
+    assert "by leases" in checks["store locks"].remedy
+    monkeypatch.setattr(file_system, "mounted", lambda folder: ("fuse.s3fs", "bucket"))
+    code, checks = examine("--device", "cpu")
+    assert (code, checks["store file system"].state) == (1, "broken")
 
 
 def test_an_extra_that_is_missing_is_a_note(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,7 @@ BAD_RUNTIME: dict[str, list[Any]] = {
     "workers": [-1, 2.5, "1", None],
     "threads": [-1, 2.5, "1", None],
     "checkpoint_seconds": [-1, NAN, "1", None],
+    "lease_seconds": [0, -1, NAN, "1", None],
     "precision": ["fp16", "float16", "bf32", "int8", "", None],
     "allow_unexpected_data": ["yes", 1, None],
     "prefix_gib": [-1, NAN, "1", None],

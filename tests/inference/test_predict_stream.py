@@ -70,7 +70,7 @@ def same(found: Any, expected: Any) -> bool:
     return bool(found == expected)
 
 
-@pytest.mark.parametrize("format", first(2, FORMATS))
+@pytest.mark.parametrize("format", first(1, FORMATS))
 @settings(max_examples=4, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 999), window=st.integers(1, 12), tokens=st.sampled_from([30, 90, 512]))
 def test_a_stream_predicts_what_single_calls_do(opened: Any, format: str, seed: int, window: int, tokens: int) -> None:

@@ -284,7 +284,7 @@ def test_every_family_computes_with_matrices_in_bf16(family: str, families: Any,
     assert {parameter.dtype for parameter, _ in gradients} == {torch.bfloat16, torch.float32}
 
 
-@pytest.mark.parametrize("name", first(1, ["adamw8:bf16", "adafactor:bf16"]))
+@pytest.mark.parametrize("name", first(0, ["adamw8:bf16", "adafactor:bf16"]))
 def test_a_toy_is_overfitted_in_few_bits(name: str, encoder: Encoder, machine: Runtime) -> None:
     from xstilts.store.manifest import read
 

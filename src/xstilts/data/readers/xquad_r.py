@@ -97,8 +97,8 @@ def sentence_at(text: str, place: int) -> str:
 
     A sentence ends with stops before white space that no small letter follows.
 
-    >>> sentence_at("Ada wrote it (ca. 1843). She knew.", 14), sentence_at("Who? Ada!", 6)
-    ('Ada wrote it (ca. 1843).', 'Ada!')
+    >>> sentence_at("Ada wrote it (i.e. notes). She knew.", 14), sentence_at("Who? Ada!", 6)
+    ('Ada wrote it (i.e. notes).', 'Ada!')
     """
     begin = 0
     while (first := NOT_BLANK.search(text, begin)) is not None and first.start() <= place:

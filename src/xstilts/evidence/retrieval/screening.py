@@ -12,7 +12,7 @@ Words that nearly every text of the field has are the field's words, other conte
 threshold are in `screening.json`. If too few works pass, fewer are shown. A question within no field that is known is
 not screened.
 
->>> topic = Topic.of("Does pruning reduce forgetting in multilingual models?", {"prun": 5.0, "forgetting": 5.0})
+>>> topic = Topic.of("Does pruning reduce forgetting in multilingual models?", {"pruning": 5.0, "forgetting": 5.0})
 >>> topic.features("Pruning", ["We prune models of Thai and other languages."])["joint"]
 0.5
 >>> topic.missing("Forgetting", "We study forgetting in English.")

@@ -133,7 +133,7 @@ def _task(name: str, pairs: Sequence[Pair]) -> Task:
     return Task.from_dataset(
         name,
         [*labelled_sentences(pairs)],
-        format="classification",
+        format=nli.KIND,
         text="sentence",
         text_pair="claim",
         label="label",
