@@ -19,6 +19,7 @@ import test_base as laws
 import typer
 
 import xstilts
+from quick import together
 from xstilts import cli, sandbox
 from xstilts.cli.app import shared_options
 from xstilts.cli.options import ClusterOptions
@@ -204,7 +205,7 @@ def run_command(
     assert not shown or doctest.OutputChecker().check_output(wanted, got, CHECKS), f"{wanted}\n--- is now\n{got}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=called)
+@together("page", PAGES)
 def test_what_is_not_run_says_why(page: Path) -> None:
     for block in blocks(page):
         assert block.language in ("", "text", "toml", "python", "pycon", "console", "sh"), f"line {block.line}"
@@ -233,10 +234,11 @@ def test_the_task_of_the_tutorial_keeps_the_laws_of_all_tasks(desk: Path) -> Non
     given: dict[str, list[Any]] = {"every": [qnli], "source": list(qnli.sources)}
     kept = 0
     for name, law in inspect.getmembers(laws, inspect.isfunction):
-        wanted = list(inspect.signature(law).parameters)
+        of_one = getattr(law, "one", law)
+        wanted = list(inspect.signature(of_one).parameters)
         if name.startswith("test_") and len(wanted) == 1 and wanted[0] in given:
             for value in given[wanted[0]]:
-                law(value)
+                of_one(value)
                 kept += 1
     assert kept > 5
 
@@ -304,7 +306,7 @@ VERBS = [
 ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=called)
+@together("page", PAGES)
 def test_options_on_a_page_are_options_of_the_command(page: Path) -> None:
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     for line in re.findall(r"xstilts [a-z].*", text):
@@ -382,7 +384,7 @@ def test_every_name_is_explained(page: str, names: list[str]) -> None:
     assert [name for name in names if f"`{name}`" not in text_of(page)] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=called)
+@together("page", PAGES)
 def test_files_named_on_a_page_exist(page: Path, desk: Path) -> None:
     if page == ROOT / "docs/design/README.md":
         return  # its modules stand below their packages: the next test
@@ -509,7 +511,7 @@ def links(page: Path) -> list[str]:
     return [link for link in re.findall(r"\]\(([^)\s]+)\)", prose) if not re.match(r"\w+:", link)]
 
 
-@pytest.mark.parametrize("page", EVERY, ids=called)
+@together("page", EVERY)
 def test_links_lead_somewhere(page: Path) -> None:
     for link in links(page):
         path, _, anchor = link.partition("#")

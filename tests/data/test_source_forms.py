@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from forms import SAME, Files, Form, alike, every_form, forms, put
-from quick import first_of_each
+from quick import first_of_each, together
 from xstilts.data.dataset import examples
 from xstilts.data.examples import Example, PassageExample
 from xstilts.data.languages import languages
@@ -49,7 +49,7 @@ def test_forms_that_differ_in_their_folder_alone_are_the_same(name: str, tmp_pat
     assert all(found and each == found[0] for found in alike.values() for each in found)
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if form.published], ids=lambda form: form.label)
+@together("form", [form for form in FORMS if form.published])
 def test_a_source_names_published_columns(form: Form) -> None:
     named = {*form.source.columns.values(), *(form.columns if form.source.options.get("header") else ())}
     assert named <= set(form.published)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from quick import together
 from xstilts.data.dataset import DataFile, DatasetSplit, examples
 from xstilts.data.examples import ClassificationExample
 from xstilts.data.readers import Report
@@ -313,7 +314,7 @@ def test_every_artificial_task_that_teaches_has_something_to_teach(name: str) ->
         assert (taught.dev is not None) == (asked.format != "masked_lm")
 
 
-@pytest.mark.parametrize("name", names())
+@together("name", names())
 def test_every_task_with_a_score_makes_a_run(name: str) -> None:
     """What a task is learned from must be able to answer it, whatever file says so."""
     asked = task(name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from quick import covering
 from toy_models import WEIGHTS, data, put_machine, study, train, weights
 from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes
@@ -30,8 +31,7 @@ def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest, "sync", lambda path: None)
 
 
-@pytest.mark.parametrize("keep", KEEPS)
-@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize(("keep", "begun"), covering(KEEPS, [False, True]))
 def test_the_most_at_a_time_is_what_a_build_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, begun: bool
 ) -> None:

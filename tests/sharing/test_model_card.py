@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plain_store import put
+from quick import together
 from xstilts.data.examples import SHAPES
 from xstilts.inference.parity import Parity
 from xstilts.sharing import licences
@@ -190,7 +191,7 @@ def test_every_format_and_family_has_a_card(format: str, family: str) -> None:
 # Licences.
 
 
-@pytest.mark.parametrize("name", shipped_names())
+@together("name", shipped_names())
 def test_the_licence_of_every_shipped_task_is_read(name: str) -> None:
     licence = parsed(task(name).licence)
     assert licence.rank >= 0 or not licence.known or task(name).joined

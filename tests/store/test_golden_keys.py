@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from quick import together
 from xstilts.data.dataset import DataFile, DatasetSplit, read
 from xstilts.evaluation.contamination import contamination
 from xstilts.evaluation.predict import predict
@@ -98,7 +99,7 @@ def test_stages_of_every_kind_have_the_folders_that_they_had() -> None:
     assert {name: f"{one.label}-{one.key}" for name, one in promised().items()} == GOLDEN["stages"]
 
 
-@pytest.mark.parametrize("name", sorted(GOLDEN["sources"]))
+@together("name", sorted(GOLDEN["sources"]))
 def test_the_examples_of_a_task_have_the_identity_that_they_had(name: str) -> None:
     """Sources that came later stand after those of the first release."""
     *sources, translated = task(name).every_source()

@@ -13,6 +13,7 @@ from types import ModuleType
 
 import pytest
 
+from quick import together
 from xstilts import metrics
 from xstilts.data.dataset import examples
 from xstilts.data.examples import SHAPES, ClassificationExample, MultipleChoiceExample, QAExample, TaggingExample
@@ -27,11 +28,10 @@ DATA = Path(os.environ.get("XSTILTS_DATA") or "no-such-folder")
 real = pytest.mark.skipif(not DATA.is_dir(), reason="XSTILTS_DATA does not name a folder with the real data")
 
 
-@pytest.fixture(params=names())
-def every(request: pytest.FixtureRequest) -> Task:
-    return task(request.param)
+of_every_task = together("every", map(task, names()))
 
 
+@of_every_task
 def test_a_task_is_called_as_its_file_and_says_what_it_is(every: Task) -> None:
     module = import_module(module_of(every.name))
     assert re.fullmatch("[a-z0-9_]+", every.name)
@@ -42,16 +42,19 @@ def test_a_task_is_called_as_its_file_and_says_what_it_is(every: Task) -> None:
 OWN = ("text", "parallel")  # whatever lies in a folder of the user's
 
 
+@of_every_task
 def test_a_task_has_a_citation_and_a_licence(every: Task) -> None:
     assert re.search(r"\b(19|20)\d\d\b", every.citation) or every.name in OWN
     assert len(every.licence) > 2
 
 
+@of_every_task
 def test_kind_and_metric_exist(every: Task) -> None:
     assert every.format in SHAPES
     assert every.metric == "mlm_loss" or callable(metrics.metric(every.metric))
 
 
+@of_every_task
 def test_languages_are_known_and_occur_once(every: Task) -> None:
     assert every.languages or every.name in OWN
     assert len(set(every.languages)) == len(every.languages)
@@ -59,6 +62,7 @@ def test_languages_are_known_and_occur_once(every: Task) -> None:
     assert every.dev_language is None or language(every.dev_language)
 
 
+@of_every_task
 def test_labels_are_where_the_kind_needs_them(every: Task) -> None:
     assert len(set(every.labels)) == len(every.labels)
     assert (len(every.labels) > 1) == (
@@ -67,6 +71,7 @@ def test_labels_are_where_the_kind_needs_them(every: Task) -> None:
     assert {f"B-{label[2:]}" for label in every.labels if label.startswith("I-")} <= set(every.labels)
 
 
+@of_every_task
 def test_teachers_are_tasks_with_training_data(every: Task) -> None:
     for training_task in every.target_training_tasks():
         assert any(source.files.get("train") or source.reader == "sandbox" for source in sources_of(training_task))
@@ -78,11 +83,13 @@ def sources_of(one: Task) -> list[Source]:
     return [source for part in one.parts() for source in part.sources]
 
 
+@of_every_task
 def test_joined_tasks_share_a_kind_and_labels(every: Task) -> None:
     assert bool(every.joined) != bool(every.sources)
     assert all((part.format, set(part.labels)) == (every.format, set(every.labels)) for part in every.parts())
 
 
+@of_every_task
 def test_sources_are_well_formed(every: Task) -> None:
     for source in every.sources:
         assert source.reader in {*FORMATS, "sandbox"}
@@ -92,6 +99,7 @@ def test_sources_are_well_formed(every: Task) -> None:
         assert not any(Path(pattern).is_absolute() or "{" in pattern for pattern in patterns)
 
 
+@of_every_task
 def test_conversions_depend_on_nothing_but_their_row(every: Task) -> None:
     for source in every.sources:
         if source.convert:
@@ -101,6 +109,7 @@ def test_conversions_depend_on_nothing_but_their_row(every: Task) -> None:
             assert source.meaning() == source.meaning()
 
 
+@of_every_task
 def test_training_and_validation_parts_do_not_overlap(every: Task) -> None:
     for source in every.sources:
         if len(source.part) > 1:
@@ -109,6 +118,7 @@ def test_training_and_validation_parts_do_not_overlap(every: Task) -> None:
             assert source.part["validation"][1] is None
 
 
+@of_every_task
 def test_sources_with_one_meaning_read_alike(every: Task) -> None:
     for source in every.sources:
         same = [other for other in every.sources if other.meaning() == source.meaning()]

@@ -20,6 +20,7 @@ import pytest
 from huggingface_hub import constants
 
 from hubserver import Hub, serving
+from quick import together
 from xstilts.data.dataset import examples
 from xstilts.data.examples import BitextExample, PassageExample, TaggingExample
 from xstilts.data.readers import Report
@@ -375,7 +376,7 @@ def test_no_hub_form_is_told_with_the_files_it_looks_for(tmp_path: Path) -> None
         hubs.download(task("arcd"), tmp_path)
 
 
-@pytest.mark.parametrize("name", names())
+@together("name", names())
 def test_hub_patterns_of_every_task_name_repository_and_file(name: str) -> None:
     every = task(name)
     for source in every.sources:

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from quick import covering
 from xstilts import api
 from xstilts.data.record_file import Lines, open_records
 from xstilts.errors import InputError
@@ -143,8 +144,9 @@ def sentences(end: str, between: str = " ", word: str = "Rome") -> str:
     return "\n".join("\n".join(line.replace("old", f"old{number}") for line in lines) for number in range(20)) + "\n"
 
 
-@pytest.mark.parametrize("end", ["", "\t", " ", "\t\t", "\r"])
-@pytest.mark.parametrize("word", ["Rome", "New\u00a0York", "a\u2028b", "#"])
+@pytest.mark.parametrize(
+    ("end", "word"), covering(["", "\t", " ", "\t\t", "\r"], ["Rome", "New\u00a0York", "a\u2028b", "#"])
+)
 def test_words_and_tags_survive_what_editors_leave(tmp_path: Path, end: str, word: str) -> None:
     path = tmp_path / "a.conll"
     path.write_text(sentences(end, "\t" if "\t" in end else " ", word), encoding="utf-8", newline="")

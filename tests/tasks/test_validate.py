@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from quick import together
 from xstilts import cli
 from xstilts.errors import InputError
 from xstilts.tasks import base, validate
@@ -97,7 +98,7 @@ def test_all_mistakes_of_a_file_are_named_at_once(folder: Path) -> None:
     assert len(validate.validate(file, folder).problems) == 3
 
 
-@pytest.mark.parametrize("name", base.shipped_names())
+@together("name", base.shipped_names())
 def test_shipped_tasks_have_no_problem(name: str) -> None:
     assert [str(problem) for problem in validate.problems_of(base.task(name))] == []
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from quick import together
 from xstilts.data.examples import SHAPES
 from xstilts.errors import InputError
 from xstilts.store.identity import canonical
@@ -82,7 +83,7 @@ def test_a_selection_of_xtreme_reads_all_development_data_and_never_stops_early(
     assert recipe.selection.patience * recipe.selection.every_steps > most_steps
 
 
-@pytest.mark.parametrize("name", names())
+@together("name", names())
 @pytest.mark.parametrize("role", ["intermediate", "target"])
 def test_the_former_set_is_kept_under_its_own_name(name: str, role: str) -> None:
     """Except for selection, large encoders and XTREME-R's protocols the sets are equal: old results can be found."""
