@@ -35,6 +35,8 @@ LIMIT = 240.0  # seconds of one command
 HIDDEN = (".locks", ".builds")
 Work = Callable[[], object]
 Words = tuple[object, ...]
+SHORT = ("--recipe", "small", "--set", "max_train_examples=24", "--set", "max_length=24", "--languages", "qab")
+HERE = ("--device", "cpu", "--threads", 1)
 
 
 class Faults(list[Any]):
@@ -140,6 +142,12 @@ def call(log: Path, *words: object, before: Work = small_world) -> int:
         cli.main()
 
     return fork(work, log, before)
+
+
+def short_run(encoder: Path, store: Path, *options: object) -> Words:
+    """Return the command line of a short run with an intermediate task."""
+    tasks = ("--intermediate", "sandbox_roles", "--target", "sandbox_ner")
+    return ("run", "--encoder", encoder, *tasks, *SHORT, *options, *HERE, "--store", store)
 
 
 def ended(child: int, seconds: float = LIMIT) -> int | None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from harness import (
+    HERE,
+    SHORT,
     Faults,
     call,
     completed,
@@ -29,7 +31,7 @@ from harness import (
 )
 
 from toy_models import put_machine, study
-from xstilts.store import manifest
+from xstilts.runtime import whole_files
 from xstilts.store.local_executor import build_all
 from xstilts.store.query import FINISHED
 
@@ -75,22 +77,9 @@ class Trained:
         prepare()
         make_encoder(folder / "encoder")
         self.log, self.store = folder / "log", folder / "store"
-        short = ("--recipe", "small", "--set", "max_train_examples=24", "--set", "max_length=24", "--languages", "qab")
-        self.words = (
-            *("run", "--encoder", folder / "encoder", "--target", "sandbox_ner", *short, "--set", "trainable=top:1"),
-            *(
-                "--set",
-                "steps=12",
-                "--set",
-                "selection=4",
-                "--device",
-                "cpu",
-                "--threads",
-                1,
-                "--store",
-                self.store,
-            ),
-        )
+        tasks = ("run", "--encoder", folder / "encoder", "--target", "sandbox_ner")
+        settings = ("--set", "trainable=top:1", "--set", "steps=12", "--set", "selection=4")
+        self.words = (*tasks, *SHORT, *settings, *HERE, "--store", self.store)
         self.finished, self.unfinished = folder / "finished", folder / "unfinished"
         assert self.run()[0] == 0, self.log.read_text()[-2000:]
         self.store.rename(self.finished)
@@ -159,7 +148,7 @@ def test_whatever_file_of_a_run_is_damaged_the_same_bytes_come_back(trained: Tra
 def test_whatever_file_of_a_toy_study_is_damaged_the_same_bytes_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(manifest, "sync", lambda path: None)
+    monkeypatch.setattr(whole_files, "sync", lambda path: None)
     stages, machine = study(2), put_machine(tmp_path)
     build_all(stages, machine)
     wanted, unnoticed, faults, count = digests(machine.store), 0, Faults(), 0

@@ -11,7 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Faults, Words, call, completed, differing, digests, left, make_encoder, prepare, small_world, trials
+from harness import (
+    Faults,
+    Words,
+    call,
+    completed,
+    differing,
+    digests,
+    left,
+    make_encoder,
+    prepare,
+    short_run,
+    small_world,
+    trials,
+)
 
 pytestmark = pytest.mark.chaos
 ROOM = "size=64m,nr_inodes=100000"
@@ -58,21 +71,8 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 def words(disk: Disk, tmp_path: Path) -> Words:
     prepare()
     make_encoder(tmp_path / "encoder")
-    short = ("--recipe", "small", "--set", "max_train_examples=24", "--set", "max_length=24", "--languages", "qab")
-    return (
-        *(
-            "run",
-            "--encoder",
-            tmp_path / "encoder",
-            "--intermediate",
-            "sandbox_roles",
-            "--target",
-            "sandbox_ner",
-            *short,
-        ),
-        *("--set", "trainable=top:1", "--set", "steps=8", "--device", "cpu", "--threads", 1),
-        *("--store", disk.folder / "store"),
-    )
+    settings = ("--set", "trainable=top:1", "--set", "steps=8")
+    return short_run(tmp_path / "encoder", disk.folder / "store", *settings)
 
 
 def run(words: Words, log: Path, limit: int = 0) -> tuple[int, str]:

@@ -18,7 +18,9 @@ from typing import Any
 
 import pytest
 from harness import (
+    HERE,
     SEED,
+    SHORT,
     Faults,
     Words,
     call,
@@ -39,15 +41,13 @@ from huggingface_hub import constants
 
 import hubserver
 from toy_models import put_machine, study
+from xstilts.runtime import whole_files
 from xstilts.runtime.machine import Runtime
 from xstilts.sandbox.tasks import examples
-from xstilts.store import manifest
 from xstilts.store.local_executor import build_all
 from xstilts.tasks.base import task
 
 pytestmark = pytest.mark.chaos
-SETTINGS = ("--recipe", "small", "--set", "max_train_examples=24", "--set", "max_length=24", "--languages", "qab")
-HERE = ("--device", "cpu", "--threads", "1")
 INFERENCE, ROLES = ("--intermediate", "sandbox_inference"), ("--intermediate", "sandbox_roles")
 SCENES: dict[str, tuple[str, ...]] = {
     "phases": (*INFERENCE, "--target", "sandbox_nli", "--set", "steps=12"),
@@ -102,7 +102,7 @@ class World:
         to, store = ("--out", place / "out"), ("--store", place / "store")
         encoder = ("--encoder", self.encoder)
         if verb in SCENES:
-            return ("run", *encoder, *SETTINGS, *SCENES[verb], *HERE, *store, *to)
+            return ("run", *encoder, *SHORT, *SCENES[verb], *HERE, *store, *to)
         model = (
             next(self.finished.glob("store/train-sandbox_ner*"), self.finished) if verb == "export" else self.finished
         )
@@ -230,7 +230,7 @@ def test_toy_studies_that_are_killed_all_the_time_end_in_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store alone, at a hundred kills a minute, with weights that are dropped on the way."""
-    monkeypatch.setattr(manifest, "sync", lambda path: None)
+    monkeypatch.setattr(whole_files, "sync", lambda path: None)
     stages = study(2)
     wanted: dict[str, dict[str, str]] = {}
     hits, faults, count = Counter[str](), Faults(), 0
@@ -267,7 +267,7 @@ def test_kills_while_a_large_checkpoint_is_written_leave_nothing_of_it(tmp_path:
     make_encoder(tmp_path / "encoder", hidden_size=256, intermediate_size=1024, num_attention_heads=4)
     store, log = tmp_path / "store", tmp_path / "log"
     words = (
-        *("run", "--encoder", tmp_path / "encoder", "--target", "sandbox_nli", *SETTINGS, "--set", "max_length=16"),
+        *("run", "--encoder", tmp_path / "encoder", "--target", "sandbox_nli", *SHORT, "--set", "max_length=16"),
         *("--set", "steps=4", "--set", "batch_size=4", *HERE, "--store", store),
     )
     began = time.monotonic()

@@ -27,13 +27,14 @@ from harness import (
     left,
     make_encoder,
     prepare,
+    short_run,
     small_world,
     trials,
 )
 
 from simulated_hosts import LOCKS, become
 from toy_models import put_machine, study
-from xstilts.store import manifest
+from xstilts.runtime import whole_files
 from xstilts.store.local_executor import build_all
 
 pytestmark = pytest.mark.chaos
@@ -88,7 +89,7 @@ def disturbed(children: list[int], draw: random.Random, seconds: float, deadly: 
 def test_toy_studies_of_eight_processes_are_built_once(
     tmp_path: Path, locks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(manifest, "sync", lambda path: None)
+    monkeypatch.setattr(whole_files, "sync", lambda path: None)
     stages, place = study(2), tmp_path / "study"
     place.mkdir()
     build_all(stages, put_machine(place))
@@ -126,33 +127,8 @@ def test_runs_of_several_processes_are_built_once(tmp_path: Path) -> None:
     prepare()
     make_encoder(tmp_path / "encoder")
     store, log, journal = tmp_path / "store", tmp_path / "log", tmp_path / "published"
-    short = ("--recipe", "small", "--set", "max_train_examples=24", "--set", "max_length=24", "--languages", "qab")
-    words = (
-        *(
-            "run",
-            "--encoder",
-            tmp_path / "encoder",
-            "--intermediate",
-            "sandbox_roles",
-            "--target",
-            "sandbox_ner",
-            *short,
-        ),
-        *(
-            "--set",
-            "trainable=top:1",
-            "--set",
-            "steps=10",
-            "--seeds",
-            2,
-            "--device",
-            "cpu",
-            "--threads",
-            1,
-            "--store",
-            store,
-        ),
-    )
+    settings = ("--set", "trainable=top:1", "--set", "steps=10", "--seeds", 2)
+    words = short_run(tmp_path / "encoder", store, *settings)
 
     def before() -> None:
         small_world()

@@ -17,7 +17,8 @@ import pytest
 from plain_store import put
 from toy_models import WEIGHTS, data, predict, put_machine, score, study, table, train, weights
 from xstilts.errors import InputError
-from xstilts.store import archive, manifest, upkeep
+from xstilts.runtime import whole_files
+from xstilts.store import archive, upkeep
 from xstilts.store.build import build, missing
 from xstilts.store.local_executor import build_all
 from xstilts.store.stage import folder_of, with_inputs
@@ -29,7 +30,7 @@ Call = Callable[..., tuple[int, str, str]]
 def unsynced() -> Iterator[None]:
     """Wait for no disk."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifest, "sync", lambda path: None)
+        patch.setattr(whole_files, "sync", lambda path: None)
         yield
 
 

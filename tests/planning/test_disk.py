@@ -17,8 +17,8 @@ from xstilts.inference.backends import located
 from xstilts.models.encoder import Encoder
 from xstilts.planning import disk, render
 from xstilts.planning.forecast import Gpu, forecast
+from xstilts.runtime import whole_files
 from xstilts.runtime.machine import KEEPS, Runtime
-from xstilts.store import manifest
 from xstilts.store import weights as store_weights
 from xstilts.store.build import build, missing
 from xstilts.store.local_executor import build_all
@@ -28,7 +28,7 @@ EACH = 64  # bytes of the weights of a toy
 
 @pytest.fixture(autouse=True)
 def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest, "sync", lambda path: None)
+    monkeypatch.setattr(whole_files, "sync", lambda path: None)
 
 
 @pytest.mark.parametrize(("keep", "begun"), covering(KEEPS, [False, True]))

@@ -20,7 +20,7 @@ from quick import first
 from simulated_hosts import LOCKS, ended, start, until
 from toy_models import WEIGHTS, data, journal, note, put_machine, study, table, train
 from xstilts.errors import InputError
-from xstilts.runtime import file_system
+from xstilts.runtime import file_system, whole_files
 from xstilts.runtime.file_system import FileSystem, mounted, probe
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest, names
@@ -37,7 +37,7 @@ LEASE = 0.4  # seconds
 def unsynced() -> Iterator[None]:
     """Wait for no disk: here processes are killed, not machines."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifest, "sync", lambda path: None)
+        patch.setattr(whole_files, "sync", lambda path: None)
         yield
 
 

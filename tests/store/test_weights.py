@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from quick import first
 from toy_models import WEIGHTS, data, journal, predict, put_machine, study, table, train, weights
 from xstilts.errors import InputError
+from xstilts.runtime import whole_files
 from xstilts.store import manifest, names, pins
 from xstilts.store import weights as store_weights
 from xstilts.store.build import build, is_built, missing
@@ -37,7 +38,7 @@ def run(machine: Any, stages: Any = None) -> int:
 def unsynced() -> Iterator[None]:
     """Wait for no disk: here processes are killed, not machines."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifest, "sync", lambda path: None)
+        patch.setattr(whole_files, "sync", lambda path: None)
         yield
 
 

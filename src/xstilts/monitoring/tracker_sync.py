@@ -22,9 +22,9 @@ from typing import Any
 from xstilts.errors import InputError, refusing
 from xstilts.monitoring import trackers
 from xstilts.monitoring.trackers import News, Tracker
-from xstilts.runtime import process_lock
+from xstilts.runtime import process_lock, whole_files
 from xstilts.runtime.signals import Interrupted
-from xstilts.store import build_log, manifest
+from xstilts.store import build_log
 from xstilts.store.live_view import StoreView, history_of, state_of
 from xstilts.store.names import TRAIN
 
@@ -135,7 +135,7 @@ class Mirror:
                 sent = json.loads(file.with_suffix(".json").read_bytes().decode())
 
             def save() -> None:
-                manifest.replaced(file.with_suffix(".json"), json.dumps(sent))
+                whole_files.write(file.with_suffix(".json"), json.dumps(sent))
 
             try:
                 yield sent, save

@@ -25,7 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from xstilts.errors import InputError
-from xstilts.runtime import progress
+from xstilts.runtime import progress, whole_files
 from xstilts.store import manifest, upkeep
 from xstilts.store.build import REPLACED
 from xstilts.store.identity import key_of
@@ -119,7 +119,7 @@ def write(out: Path, store: Path, keys: Collection[str] = (), weights: bool = Tr
                     archive.addfile(_member(f"{stage.folder.name}/{name}", size), file)
             archive.addfile(_member(f"{stage.folder.name}/{manifest.RECORD}", len(record)), io.BytesIO(record))
             progress.step("export", number, len(contents), stage.folder.name)
-    manifest.sync(part)
+    whole_files.sync(part)
     part.replace(out)
     return stages
 
@@ -251,8 +251,8 @@ def _place(folder: Path, target: Path) -> bool:
     assert record is not None  # as checked
     for name in record["files"]:
         if (folder / name).exists():
-            manifest.sync(folder / name)
-    manifest.sync(folder / manifest.RECORD)
+            whole_files.sync(folder / name)
+    whole_files.sync(folder / manifest.RECORD)
     replaced = target.with_name(target.name + REPLACED)
     if not target.exists():
         with held(target):

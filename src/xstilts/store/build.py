@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from xstilts.runtime import progress
+from xstilts.runtime import progress, whole_files
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
 from xstilts.store.leases import Lease, LeaseTaken, held
@@ -217,7 +217,7 @@ def _make(stage: Stage, folder: Path, machine: Runtime, lease: Lease) -> None:
         if lease.is_taken():  # its folder was moved away, which may have any error
             raise LeaseTaken(str(error)) from error
         raise
-    manifest.sync(folder.parent)
+    whole_files.sync(folder.parent)
     shutil.rmtree(replaced, ignore_errors=True)
 
 

@@ -24,10 +24,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xstilts.runtime import process_lock, progress
+from xstilts.runtime import process_lock, progress, whole_files
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
-from xstilts.store import manifest
 from xstilts.store.identity import canonical
 from xstilts.store.stage import Stage
 
@@ -177,7 +176,7 @@ def _begin(todo: Sequence[Stage], machine: Runtime, open_: ExitStack) -> Path:
         "arguments": {item.key: canonical(item.arguments) for item in todo if item.work.resumes},
         "inputs": {item.key: [part.key for part in item.inputs] for item in todo if item.inputs},
     }
-    manifest.replaced(folder / ASKED, json.dumps(request, ensure_ascii=False))
+    whole_files.write(folder / ASKED, json.dumps(request, ensure_ascii=False))
     return folder
 
 
@@ -196,7 +195,7 @@ def _kept(note: BuildLog, folder: Path) -> Iterator[None]:
         nonlocal written
         with suppress(OSError):
             if (text := note.to_json()) != written:
-                manifest.replaced(folder / NOW, text)
+                whole_files.write(folder / NOW, text)
                 written = text
 
     def follow() -> None:

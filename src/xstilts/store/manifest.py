@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.errors import InputError
+from xstilts.runtime import whole_files
 from xstilts.runtime.machine import peak_memory_mib
 from xstilts.store import names
 
@@ -50,8 +49,8 @@ def write(folder: Path, facts: dict[str, Any]) -> None:
     text = (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()
     (folder / RECORD).write_bytes(_with_field(text, DIGEST, _digest_of(text)))
     for name in (*files, RECORD):
-        sync(folder / name)
-    sync(folder)
+        whole_files.sync(folder / name)
+    whole_files.sync(folder)
     _checked.update({_identity(folder / name): file["sha256"] for name, file in files.items()})
 
 
@@ -254,7 +253,7 @@ def mark_dropped(folder: Path, files: Iterable[str]) -> None:
         folder: Folder of the stage.
         files: Paths within the folder.
     """
-    replaced(folder / RECORD, with_dropped((folder / RECORD).read_bytes(), files).decode(), synced=True)
+    whole_files.write(folder / RECORD, with_dropped((folder / RECORD).read_bytes(), files), synced=True)
 
 
 def with_dropped(data: bytes, files: Iterable[str]) -> bytes:
@@ -316,34 +315,6 @@ def _identity(path: Path) -> tuple[int, ...]:
     """Return what changes when a file is replaced or written to."""
     facts = path.stat()
     return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
-
-
-def replaced(path: Path, text: str, synced: bool = False) -> None:
-    """Write a text file atomically: a reader finds the old text or the new one.
-
-    Args:
-        path: The file; `.new` beside it is written first.
-        text: The new text.
-        synced: Whether it is on the disk when this returns.
-    """
-    new = path.with_suffix(".new")
-    new.write_text(text, encoding="utf-8")
-    if synced:
-        sync(new)
-    new.replace(path)
-    if synced:
-        sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Flush a file or a folder to the disk; on Windows, which does not open folders, a file alone."""
-    if sys.platform == "win32" and path.is_dir():
-        return
-    descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _described(path: Path) -> dict[str, Any]:

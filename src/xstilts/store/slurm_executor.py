@@ -29,11 +29,11 @@ from types import FrameType
 from typing import Any
 
 from xstilts.errors import InputError
-from xstilts.runtime import extras, progress, signals
+from xstilts.runtime import extras, progress, signals, whole_files
 from xstilts.runtime.cluster import Cluster
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.text import counted
-from xstilts.store import build, build_log, manifest, slurm_log
+from xstilts.store import build, build_log, slurm_log
 from xstilts.store.executor import Failures, Job, Refused, Resources
 from xstilts.store.identity import canonical
 from xstilts.store.slurm_log import LOST, Queue, SlurmJob, Submission
@@ -147,7 +147,7 @@ class BundleTask(Requeued):
     def _write(self, state: str) -> None:
         job = os.environ.get("SLURM_JOB_ID")
         about = {"state": state, "left": self.left, "host": socket.gethostname(), "at": time.time(), "job": job}
-        manifest.replaced(self.folder / f"{self.number}.json", json.dumps(about))
+        whole_files.write(self.folder / f"{self.number}.json", json.dumps(about))
 
     def _end(self, failed: Failures, stop: str = "") -> None:
         """Write the outcome; where something failed, end the process so that Slurm, too, knows it as failed."""
@@ -155,7 +155,7 @@ class BundleTask(Requeued):
             key: error and [str(error), isinstance(error, InputError | Refused)] for key, error in failed.items()
         }
         text = json.dumps({"failed": reasons, "stop": stop}, ensure_ascii=False)
-        manifest.replaced(self.folder / f"{self.number}.ended.json", text)
+        whole_files.write(self.folder / f"{self.number}.ended.json", text)
         if failed or stop:
             raise SystemExit(1)
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xstilts.store import manifest
+from xstilts.runtime import whole_files
 from xstilts.store.build_log import BuildStatus
 
 FOLDER, JOBS, LOGS = ".slurm", "jobs.json", "logs"
@@ -79,7 +79,7 @@ class Submission:
         """Write `jobs.json`, in place of an earlier version."""
         jobs = [[job.id, job.number, job.keys, job.after] for job in self.jobs.values()]
         request = {"started": self.started, "stages": self.stages, "arguments": self.arguments, "jobs": jobs}
-        manifest.replaced(self.folder / JOBS, json.dumps(request, ensure_ascii=False))
+        whole_files.write(self.folder / JOBS, json.dumps(request, ensure_ascii=False))
 
     def outcome(self, number: int) -> dict[str, Any] | None:
         """Return what a job wrote at its end: `failed`, by key reason and whether the input was wrong, and `stop`.

@@ -8,7 +8,6 @@ folder.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from xstilts.models.heads import attach
 from xstilts.models.hf_format import save
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
+from xstilts.runtime import whole_files
 from xstilts.runtime.machine import Runtime
 from xstilts.store import names
 from xstilts.store.build import build
@@ -188,13 +188,9 @@ def deliver(promise: Stage, machine: Runtime, out: Path) -> None:
     """
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty: name a new folder for the encoder")
-    built, out = build(promise, machine) / MODEL, out.resolve()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-        shutil.copytree(built, Path(scratch) / MODEL)  # beside, so that the folder is whole or as it was
-        if out.exists():
-            out.rmdir()
-        (Path(scratch) / MODEL).rename(out)
+    built = build(promise, machine) / MODEL
+    with whole_files.folder(out) as new:
+        shutil.copytree(built, new)
 
 
 def _promised(name: str, language: str, folder: Path) -> Stage:

@@ -110,8 +110,11 @@ class Letters:
         )
         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
 
+    def queries(self, texts: Sequence[str]) -> Any:
+        return self.passages(texts)
+
     def query(self, text: str) -> Any:
-        return self.passages([text])[0]
+        return self.queries([text])[0]
 
 
 def test_sentences_that_are_near_are_read_and_what_other_texts_say_changes_no_choice(data: SciFact) -> None:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from xstilts.errors import InputError
 from xstilts.evidence.search.hosts import LOOPBACK, parse_url
 from xstilts.evidence.search.work import CONTROL_CHARACTERS
-from xstilts.store import manifest
+from xstilts.runtime import whole_files
 
 KEY_VARIABLE = "XSTILTS_LLM_KEY"
 TIMEOUT = 120.0  # seconds without a byte; a whole reply may take four times as long
@@ -75,7 +75,7 @@ class LanguageModel:
         reply = None if self.offline else self._sent(request)
         if reply is not None:
             self.cache.mkdir(parents=True, exist_ok=True)
-            manifest.replaced(path, json.dumps({"model": self.name, "said": reply}, ensure_ascii=False) + "\n")
+            whole_files.write(path, json.dumps({"model": self.name, "said": reply}, ensure_ascii=False) + "\n")
         return reply
 
     def _sent(self, request: dict[str, Any]) -> str | None:

@@ -76,8 +76,12 @@ class SentenceEncoder:
 
     def query(self, text: str) -> NDArray[np.float32]:
         """Return the unit vector of a query, (width,)."""
-        vector: NDArray[np.float32] = self._store.vectors([self.prefixes[0] + text])[0]
+        vector: NDArray[np.float32] = self.queries([text])[0]
         return vector
+
+    def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the unit vectors of queries, (queries, width)."""
+        return self._store.vectors([self.prefixes[0] + text for text in texts])
 
     def passages(self, texts: Sequence[str], label: str = "") -> NDArray[np.float32]:
         """Return the unit vectors of passages.

@@ -31,7 +31,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from xstilts.evidence.retrieval.query_words import content_stems
-from xstilts.runtime import progress
+from xstilts.runtime import progress, whole_files
 from xstilts.store import manifest
 
 Record = Mapping[str, str]
@@ -215,7 +215,7 @@ def _build(path: Path, records: Iterable[Record]) -> None:
     digests = {name: manifest.sha256(complete / name) for name in FILES}
     (complete / RECORD).write_text(json.dumps({"works": len(ordered), "files": digests}, indent=1), encoding="utf-8")
     for name in (*FILES, RECORD):
-        manifest.sync(complete / name)
+        whole_files.sync(complete / name)
     complete.rename(path)
     shutil.rmtree(part, ignore_errors=True)
 

@@ -106,8 +106,9 @@ def _sentences(encoder: SentenceEncoder, data: SciFact, claims: Sequence[Claim])
     """Return cosine, word overlap, and whether it is in a rationale, of each sentence of each cited abstract."""
     cited = [pair for pair in pairs(data, claims) if pair.abstract.sentences]
     texts = list(dict.fromkeys(sentence for pair in cited for sentence in pair.abstract.sentences))
+    claimed = list(dict.fromkeys(pair.claim.text for pair in cited))
     vectors = dict(zip(texts, encoder.passages(texts, "SciFact"), strict=True))
-    queries = {text: encoder.query(text) for text in dict.fromkeys(pair.claim.text for pair in cited)}
+    queries = dict(zip(claimed, encoder.queries(claimed), strict=True))
     rows = [
         (
             float(vectors[sentence] @ queries[pair.claim.text]),

@@ -29,7 +29,7 @@ from xstilts.evidence.verifier.baselines import Verifier
 from xstilts.evidence.verifier.calibration import Array, LabelArray, Scaling
 from xstilts.evidence.verifier.candidates import CandidateRule, CandidateScores
 from xstilts.evidence.verifier.scifact import LABELS, Claim, Pair, Prediction, SciFact
-from xstilts.store import manifest
+from xstilts.runtime import whole_files
 
 FILE = "card.json"
 FORMAT = 2
@@ -350,7 +350,7 @@ def write(card: ModelCard, folder: Path) -> Path:
     """
     path = folder / FILE
     text = json.dumps({"format": FORMAT, **asdict(card)}, indent=1) + "\n"
-    manifest.replaced(path, text)
+    whole_files.write(path, text)
     return path
 
 

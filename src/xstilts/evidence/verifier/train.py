@@ -23,6 +23,7 @@ from xstilts.experiments import preflight
 from xstilts.experiments.grid import tasks_of
 from xstilts.experiments.run import Recipes, training_data
 from xstilts.models.encoder import Encoder
+from xstilts.runtime import whole_files
 from xstilts.runtime.machine import Runtime
 from xstilts.store import local_executor
 from xstilts.store.names import MODEL_FOLDER
@@ -80,12 +81,12 @@ def train(training: VerifierTraining, out: Path, machine: Runtime) -> ModelCard:
     preflight.check(stages, machine)
     local_executor.build_all(stages, machine)
     last, *without = [folder_of(stage, machine) / MODEL_FOLDER for stage in stages]
-    shutil.copytree(last, out, dirs_exist_ok=True)
-    model = nli.load(out, machine)
-    card = model_card.measure(model, data, [nli.load(folder, machine) for folder in without])
-    if training.sentence_encoder:
-        card = replace(card, candidates=candidates.measure(training.sentence_encoder, data))
-    model_card.write(card, out)
+    with whole_files.folder(out) as new:
+        shutil.copytree(last, new)
+        card = model_card.measure(nli.load(new, machine), data, [nli.load(folder, machine) for folder in without])
+        if training.sentence_encoder:
+            card = replace(card, candidates=candidates.measure(training.sentence_encoder, data))
+        model_card.write(card, new)
     return card
 
 
