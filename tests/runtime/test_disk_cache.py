@@ -88,7 +88,8 @@ def test_what_never_fits_is_not_kept_and_drives_nothing_out(
     said: list[str] = []
     progress.listen(lambda event: said.append(event.label))
     assert put(shelf, "1.toy", 4) is None
-    assert said == ["toys need 0.0 GiB, too many to store: not stored"]
+    why = "too many to store" if most < 4 else "more than half of the free disk"
+    assert said == [f"toys need 0.0 GiB, {why}: not stored"]
     assert sizes(shelf) == {"0.toy": 2}
     assert put(shelf, "2.toy", 3)
 

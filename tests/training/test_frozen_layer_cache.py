@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 from families import DEPTH, FAMILIES, quick_first
 from given import TOYS, lesson, losses, stopped
 from quick import covering
+from xstilts.errors import InputError
 from xstilts.formats import task_format
 from xstilts.models.batch import ModelInput
 from xstilts.models.embedding_pruning import pruned_embeddings
@@ -22,7 +24,7 @@ from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
-from xstilts.runtime import progress
+from xstilts.runtime import disk_cache, progress
 from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.training import frozen_layer_cache
@@ -210,6 +212,30 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(
             cached_states(network, units, tokens, machine)
     assert not files(machine)
     assert cached_states(network, units, tokens, machine).starts
+
+
+@pytest.mark.parametrize("trained", ["top:1", "head", "lora:2@top:2"])
+def test_without_room_on_the_disk_the_weights_are_the_same_to_the_bit(
+    trained: str, encoder: Encoder, machine: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = train(encoder, (lesson("classification"),), replace(TOP, trainable=trained), seed=1)
+    roomy, full = (replace(machine, store=machine.store / name) for name in ("roomy", "full"))
+    expected = build(model, roomy) / "model" / "model.safetensors"
+    monkeypatch.setattr(disk_cache.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    got = build(model, full) / "model" / "model.safetensors"
+    assert files(roomy)
+    assert not files(full)
+    assert got.read_bytes() == expected.read_bytes()
+
+
+def test_without_room_on_the_disk_and_in_memory_a_training_is_refused(
+    families: Any, machine: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, tokens, units = frozen("xlm-roberta", families, "classification", "top:1")
+    monkeypatch.setattr(disk_cache.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    monkeypatch.setattr(frozen_layer_cache, "available_memory_bytes", lambda: 1000)
+    with pytest.raises(InputError, match="free disk space, or put the store"):
+        cached_states(network, units, tokens, machine)
 
 
 @pytest.mark.parametrize("damage", ["bit", "cut", "empty", "zeros"])

@@ -114,7 +114,8 @@ class DiskCache:
             torn.unlink()
         most = self.most_gib * GIB
         if size > min(most, shutil.disk_usage(self.folder).free // 2):
-            progress.note(f"{self.holds} need {size / GIB:.1f} GiB, too many to store: not stored")
+            why = "more than half of the free disk" if size <= most else "too many to store"
+            progress.note(f"{self.holds} need {size / GIB:.1f} GiB, {why}: not stored")
             return False
         others = [other for other in self.folder.glob("[!.]*.*") if other != path]
         used = sum(other.stat().st_size for other in others)

@@ -14,27 +14,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xstilts.errors import InputError
 from xstilts.evaluation.forward import forward_batches
 from xstilts.models.batch import Batch, ModelInput, batch
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Ids, Tokenizer
 from xstilts.runtime import progress
-from xstilts.runtime.disk_cache import DiskCache
-from xstilts.runtime.machine import Runtime
+from xstilts.runtime.disk_cache import GIB, DiskCache
+from xstilts.runtime.machine import Runtime, available_memory_bytes
 
 FOLDER = ".prefix"
-MEANING = 2  # raise it when other states would be stored under the same digest
+MEANING = 3  # raise it when other states would be stored under the same digest
 DIGEST = hashlib.sha256().digest_size  # bytes after the states
 PART = 2**24
 
@@ -105,8 +107,11 @@ def cached_states(
     Returns:
         `NOTHING`, with which a training runs all layers, where no layer is frozen below the trained ones, where layers
         pass on more than states (in mT5 and umT5 also position biases) or read a text by its language (X-MOD), and,
-        with a note, where the states need more
-        than `machine.prefix_gib` or more than half of the free disk space.
+        with a note, where the states need more than `machine.prefix_gib`. The free disk space does not decide it, as
+        stored states and layers that are run differ by rounding: without room on the disk the states are in memory.
+
+    Raises:
+        InputError: Neither half of the free disk nor half of the free memory holds the states.
     """
     if not network.prefix or network.family.gives == "more" or network.family.adapters or not machine.prefix_gib:
         return NOTHING
@@ -116,14 +121,27 @@ def cached_states(
     starts = np.cumsum([0, *(len(sequence) for sequence in ordered)]).tolist()
     shape = (starts.pop(), network.width)
     name, size = f"{_digest(network, ordered, machine)}.states", 4 * shape[0] * shape[1]
-    cache = DiskCache(machine.store / FOLDER, machine.prefix_gib, "the states of the frozen layers")
+    holds = "the states of the frozen layers"
+    if size + DIGEST > machine.prefix_gib * GIB:
+        progress.note(f"{holds} need {size / GIB:.1f} GiB, too many to store: these layers run in every step")
+        return NOTHING
+    cache = DiskCache(machine.store / FOLDER, machine.prefix_gib, holds)
+    states: NDArray[np.float32]
     with cache.locked():
         path = _whole(cache.find(name), size) or cache.place(
             name, size + DIGEST, lambda file: _write(file, network, ordered, tokenizer, machine)
         )
-        if path is None:
-            return NOTHING
-        states = np.memmap(path, dtype=np.float32, mode="r", shape=shape)
+        if path:
+            states = np.memmap(path, dtype=np.float32, mode="r", shape=shape)
+    if path is None:
+        if size > available_memory_bytes() // 2:
+            raise InputError(
+                f"{holds} need {size / GIB:.1f} GiB, more than half of the free disk at {machine.store} and half of "
+                "the free memory: free disk space, or put the store (--store) on a larger disk"
+            )
+        memory = mmap.mmap(-1, size)
+        _compute(memory, network, ordered, tokenizer, machine)
+        states = np.frombuffer(memory, dtype=np.float32).reshape(shape)
     return FrozenLayerCache(
         states, {sequence.tobytes(): start for sequence, start in zip(ordered, starts, strict=True)}
     )
@@ -139,7 +157,7 @@ def _digest(network: Network, sequences: list[Ids], machine: Runtime) -> str:
         total.update(f"{name} {tuple(value.shape)}".encode())
         total.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     config = {name: value for name, value in network.config.to_dict().items() if name != "_name_or_path"}
-    arithmetic = (machine.torch_device().type, machine.precision, torch.__version__)
+    arithmetic = (machine.torch_device().type, machine.precision, machine.most_tokens(), torch.__version__)
     facts = (MEANING, network.prefix, config, arithmetic)
     total.update(json.dumps(facts, sort_keys=True, default=str).encode())
     for sequence in sequences:
@@ -162,6 +180,13 @@ def _whole(path: Path | None, size: int) -> Path | None:
     return None
 
 
+class _Written(Protocol):
+    """What bytes can be written to: a file, or memory that is used like one."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write bytes after those written before."""
+
+
 class _Digesting:
     """A file that keeps a digest of what is written to it."""
 
@@ -181,7 +206,7 @@ def _write(file: BinaryIO, network: Network, sequences: list[Ids], tokenizer: To
     file.write(digesting.total.digest())
 
 
-def _compute(file: _Digesting, network: Network, sequences: list[Ids], tokenizer: Tokenizer, machine: Runtime) -> None:
+def _compute(file: _Written, network: Network, sequences: list[Ids], tokenizer: Tokenizer, machine: Runtime) -> None:
     """Compute the states of sequences, the longest first, and write them in that order."""
     inputs = [ModelInput(number, (sequence,)) for number, sequence in enumerate(sequences)]
     for numbers, states in forward_batches(

@@ -228,7 +228,7 @@ def _train(
         frozen_states = NOTHING
         if not layout.sharded:
             frozen_states = _frozen_states(network, sets, tokenizer, total * recipe.batch_size, machine)
-        if network.prefix:  # the results are equal up to rounding, and the free disk space may decide which it is
+        if network.prefix:  # the results are equal up to rounding, and a setting may decide which it is
             context.record["frozen_layers"] = "stored states" if frozen_states.starts else "run in every step"
         snapshots = Snapshots(context.folder, recipe.snapshots)
         heads = {encoded.training_set.task: encoded.training_set.format for encoded in sets}
