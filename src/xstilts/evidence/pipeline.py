@@ -20,7 +20,6 @@ from xstilts.evidence.claims.synthesis import synthesise
 from xstilts.evidence.claims.verdict import NearFunction, NliFunction
 from xstilts.evidence.report import bundle, llm_opinion, review
 from xstilts.evidence.report.to_json import synthesis_to_json
-from xstilts.evidence.retrieval.query_words import content_words
 from xstilts.evidence.search.client import Client, RetryPolicy
 from xstilts.evidence.search.corpus import Corpus, gather
 from xstilts.evidence.search.hosts import Host, configured_hosts
@@ -103,8 +102,8 @@ def make_report(question: str, options: ReportOptions, services: ReportServices 
     sources, hosts = choose_sources(options.sources, services.hosts)
     retracted = read_table(options.retractions) if options.retractions else frozenset()
     with Client(options.cache, hosts, services.policy, options.offline) as client:
-        words = [word.text for word in content_words(question)]
-        corpus = gather(client, search_queries(parsed), topic_groups(parsed), sources, retracted=retracted, words=words)
+        queries, topics = search_queries(parsed), topic_groups(parsed)
+        corpus = gather(client, queries, topics, sources, retracted=retracted, question=question)
     _require_an_answer(corpus, sources)
     proposals = llm_proposals.propose(model, parsed, corpus) if model else ()
     similarity = services.similarity

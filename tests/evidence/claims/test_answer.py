@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import directions
@@ -104,3 +105,13 @@ def test_works_that_differ_without_being_comparable_are_told_so() -> None:
     if opposed_pair(found) is None:
         assert answer(found).startswith("Works differ, but are not comparable: ")
         assert "They are not comparable, because " in abstract(found)[0]
+
+
+def test_where_nothing_answers_the_nearest_works_are_quoted_word_for_word() -> None:
+    made = told(QUESTION, "Bricks are red. We study MNLI as intermediate task for XNLI.", "Bricks are red.")
+    nearest = abstract(made)[0]
+    assert nearest.startswith("Nearest to the question, without a finding that answers it: ")
+    quotes = re.findall("“(.*?)”", nearest)
+    assert quotes[0] == "We study MNLI as intermediate task for XNLI."
+    assert all(any(quote in document.text for document in made.corpus.texts()) for quote in quotes)
+    assert "Nearest" not in " ".join((*abstract(told(QUESTION)), *abstract(told(QUESTION, SAID))))

@@ -1,4 +1,4 @@
-"""Look-alikes are set aside with a reason; nothing is where the field of a question is not known."""
+"""Look-alikes are set aside with a reason; nothing is where the field is not known or the works are few."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ WORKS = [
     {"key": "other-field", "title": "Copper plating improves copper", "abstract": OTHER_FIELD},
     {"key": "field-alone", "title": "Transfer of tulips", "abstract": FIELD_ALONE},
 ]
+OTHERS = [
+    {"key": f"else-{number}", "title": f"Bricks {number}", "abstract": "Bricks are red."} for number in range(1000)
+]
 
 
 def test_what_lacks_field_or_subject_is_set_aside_and_said_so() -> None:
-    ranking = Ranker(build_in_memory(WORKS), QUESTION).ranking(5)
+    ranking = Ranker(build_in_memory([*WORKS, *OTHERS]), QUESTION).ranking(5)
     assert [work.record["key"] for work in ranking.works] == ["on"]
     reasons = {work.record["key"]: work.reason for work in ranking.set_aside}
     assert reasons["other-field"] == "it does not speak of several languages"
@@ -38,15 +41,23 @@ def test_what_lacks_field_or_subject_is_set_aside_and_said_so() -> None:
 
 
 def test_every_work_keeps_a_place_and_those_that_are_shown_come_first() -> None:
-    ranker = Ranker(build_in_memory(WORKS), QUESTION)
+    ranker = Ranker(build_in_memory([*WORKS, *OTHERS]), QUESTION)
     assert sorted(ranker.ordered()) == sorted(ranker.reranked())
     assert ranker.ordered()[: len(ranker.shown())] == ranker.shown()
 
 
 def test_a_question_of_no_known_field_is_not_screened() -> None:
-    ranker = Ranker(build_in_memory(WORKS), "Does copper plating improve kettles?")
+    ranker = Ranker(build_in_memory([*WORKS, *OTHERS]), "Does copper plating improve kettles?")
     assert ranker.shown() == ranker.reranked()
     assert not ranker.ranking(5).set_aside
+
+
+def test_a_small_collection_on_one_topic_is_not_screened_by_words_that_all_of_it_has() -> None:
+    own = [
+        {"key": str(number), "title": "Plating", "abstract": f"{ON} This is paper {number}."} for number in range(30)
+    ]
+    ranker = Ranker(build_in_memory(own), QUESTION)
+    assert len(ranker.shown()) == 30
 
 
 def test_field_and_subject_must_stand_together() -> None:

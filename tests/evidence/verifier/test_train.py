@@ -63,6 +63,8 @@ def test_no_training_sees_its_fold_or_a_development_claim(data: SciFact) -> None
         assert left_out
         assert not left_out & kept
         assert left_out | kept == {claim.id for claim in data.train}
+        seen = {pair.abstract.id for pair in model_card.without_fold(pairs, fold)}
+        assert not seen & {pair.abstract.id for pair, number in zip(pairs, folds, strict=True) if number == fold}
     assert not {claim.text for claim in data.dev} & {row["claim"] for row in labelled_sentences(pairs)}
 
 

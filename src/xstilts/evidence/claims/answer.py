@@ -26,7 +26,10 @@ from xstilts.evidence.claims.synthesis import (
     relations,
 )
 from xstilts.evidence.report import citations
+from xstilts.evidence.retrieval.ranking import Ranker
+from xstilts.evidence.retrieval.work_index import build_in_memory
 from xstilts.evidence.search.queries import search_queries
+from xstilts.evidence.search.work import Work
 from xstilts.evidence.text.documents import sentences
 from xstilts.runtime.text import counted
 
@@ -36,6 +39,7 @@ QUALITY_WORDS: Mapping[Direction, str] = {
     "level": "no clear difference",
     "mixed": "both",
 }
+NEAREST = 3  # works that are named where none answers
 COST_WORDS = {**QUALITY_WORDS, "up": "more", "down": "less"}  # for costs, more is not better
 
 
@@ -66,8 +70,12 @@ def answer(synthesis: Synthesis) -> str:
 
 
 def abstract(synthesis: Synthesis) -> tuple[str, ...]:
-    """Return the paragraphs below the answer: what is known, in quotes; how sure and why; what is not; the search."""
-    return tuple(filter(None, (_quote_sides(synthesis), _how_sure(synthesis), _gaps(synthesis), _searched(synthesis))))
+    """Return the paragraphs below the answer: what is known, in quotes; how sure and why; what is not; the search.
+
+    Where nothing answers, the nearest of the works that were read stand in for what is known.
+    """
+    known = _quote_sides(synthesis) or _nearest(synthesis)
+    return tuple(filter(None, (known, _how_sure(synthesis), _gaps(synthesis), _searched(synthesis))))
 
 
 def finding_status(synthesis: Synthesis, finding: Finding) -> str:
@@ -170,7 +178,10 @@ def citation(synthesis: Synthesis, judged: JudgedStatement) -> str:
     Returns:
         Authors and year.
     """
-    work = next(candidate for candidate in synthesis.corpus.works if candidate.id == judged.statement.work)
+    return _cited(next(candidate for candidate in synthesis.corpus.works if candidate.id == judged.statement.work))
+
+
+def _cited(work: Work) -> str:
     return citations.short_citation({"authors": work.authors, "year": work.year, "title": work.title})
 
 
@@ -211,6 +222,17 @@ def _quote_sides(synthesis: Synthesis) -> str:
         f"On one side {citation(synthesis, first)}: “{first.statement.text}” "
         f"On the other {citation(synthesis, other)}: “{other.statement.text}”"
     )
+
+
+def _nearest(synthesis: Synthesis) -> str:
+    """Return the works read that are nearest to a question that none answers, each with its nearest sentence."""
+    works = {work.id: work for work in synthesis.corpus.included}
+    texts = {name: documents[0].text for name, documents in synthesis.corpus.documents.items()}  # abstracts come first
+    index = build_in_memory({"key": name, "title": work.title, "abstract": texts[name]} for name, work in works.items())
+    nearest = Ranker(index, synthesis.question.text).ranking(NEAREST).works if works else ()
+    quotes = (f"{_cited(works[work.record['key']])}, {work.record['title']}: “{work.sentence}”" for work in nearest)
+    listed = " ".join(quotes)
+    return f"Nearest to the question, without a finding that answers it: {listed}" if listed else ""
 
 
 def _how_sure(synthesis: Synthesis) -> str:

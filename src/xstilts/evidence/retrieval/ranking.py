@@ -14,8 +14,8 @@ question and the best works, and the first `RERANKED` by this similarity and the
 sentence. Rankings by the question's phrases, or pairs of them, were measured and are left out: they lose.
 
 The first `SCREENED` works are then screened (`screening`), and only those that pass are shown: by their chance of being
-on the topic, and with half its weight by the rank so far, both standardised. A question within no known field is not
-screened.
+on the topic, and with half its weight by the rank so far, both standardised. A question within no known field and an
+index of a few works are not screened.
 """
 
 from __future__ import annotations
@@ -129,14 +129,14 @@ class Ranker:
         Args:
             weights: Weights of the screening; by default those that are shipped.
         """
-        limit = screening.threshold(weights) if self._topic().fields else 0.0
+        if not self._topic().fields or len(self.index) < screening.FEWEST:
+            return [Screened(row, 1.0, "", {}) for row in self.reranked()[:SCREENED]]
+        limit = screening.threshold(weights)
         result: list[Screened] = []
         for row, missing, features in self._once("screening", self._screening):
             chance = screening.chance(features, weights)
             reason = missing or ("" if chance >= limit else self._lacking(row))
             result.append(Screened(row, chance, reason, features))
-        if not self._topic().fields:
-            return result
         places = {work.row: place for place, work in enumerate(result)}
         shown = [work for work in result if not work.reason]
         odds = standardised(np.array([math.log(work.chance / (1 - work.chance)) for work in shown]))

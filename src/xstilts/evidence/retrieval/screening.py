@@ -10,7 +10,7 @@ field (`screening.toml`) and where its chance of being on the topic, a logistic 
 
 Words that nearly every text of the field has are the field's words, other content words are the subject's. Weights and
 threshold are in `screening.json`. If too few works pass, fewer are shown. A question within no field that is known is
-not screened.
+not screened, and no collection that is too small for the rarity of its words to say anything.
 
 >>> topic = Topic.of("Does pruning reduce forgetting in multilingual models?", {"pruning": 5.0, "forgetting": 5.0})
 >>> topic.features("Pruning", ["We prune models of Thai and other languages."])["joint"]
@@ -35,6 +35,7 @@ from xstilts.evidence.text.stemming import load_table
 
 Weights = Mapping[str, Mapping[str, float]]
 FEATURES = ("joint", "field")
+FEWEST = 1000  # works of a collection that is screened: in a few works on one topic its own words are the frequent ones
 MOST = 12  # words of a field that count: a whole paper has more than an abstract, and is no nearer to the topic
 NEUTRAL = math.log1p(4)  # of the feature "field" where a question has none that is known
 THRESHOLD = "threshold"  # in the weights, beside the models

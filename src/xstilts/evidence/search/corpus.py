@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.errors import UNFORESEEN, InputError, refusing
-from xstilts.evidence.retrieval.query_words import content_stems
+from xstilts.evidence.retrieval.query_words import content_stems, content_words
+from xstilts.evidence.retrieval.screening import FEWEST, Topic, chance, threshold
 from xstilts.evidence.search import response_cache
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.identifiers import WorkIds
 from xstilts.evidence.search.response_cache import Failure, RequestRecord
-from xstilts.evidence.search.sources import load_source, source_names
+from xstilts.evidence.search.sources import acl, load_source, source_names
 from xstilts.evidence.search.work import (
     FACT_PRIORITY,
     Work,
@@ -35,13 +36,15 @@ from xstilts.evidence.search.work import (
     merge_works,
     unique_works,
 )
-from xstilts.evidence.text.documents import Document
+from xstilts.evidence.text.documents import Document, sentences
 from xstilts.runtime import progress, whole_files
 from xstilts.store import manifest
 
 ABSTRACT, FULL_TEXT = "abstract", "full text"
 MIN_TOPICS = 2  # topics of a question that a work must mention
 MIN_SHARE, MIN_WORDS = 0.4, 6  # of the question's content words: a work that holds as many is on topic too
+SEARCHED_HERE = ("acl",)  # sources whose works are all at hand, so that more of them cost nothing
+DEEPER = 6
 
 
 @dataclass(frozen=True)
@@ -97,18 +100,21 @@ def gather(
     sources: Sequence[str] = (),
     limit: int = 50,
     retracted: Collection[str] = (),
-    words: Sequence[str] = (),
+    question: str = "",
 ) -> Corpus:
     """Search sources, merge and screen the works, and fetch the texts of those included.
+
+    Where a large source is searched here and the question asks within a known field, works are screened as its search
+    does (`retrieval.screening`), else by topics and words.
 
     Args:
         client: Client of the sources; its failures are part of the corpus, and none is raised.
         queries: Search queries.
         topics: Groups of synonyms; a work must mention two of the groups.
         sources: Names of sources; by default all that are configured.
-        limit: Works per query and source.
+        limit: Works per query and source; a source that is searched here gives `DEEPER` times as many for the first.
         retracted: Identifiers ("doi:...") of works that are known to be retracted, beyond what the sources say.
-        words: Content words of the question; a work that holds many of them is on topic too, whatever the topics.
+        question: The question; beside its topics, a work that holds many of its content words is on topic too.
 
     Returns:
         The corpus.
@@ -117,15 +123,17 @@ def gather(
     chosen = tuple(sources) or tuple(name for name in source_names() if name in client.hosts and client.hosts[name].url)
     records: list[Work] = []
     for number, (name, query) in enumerate(((name, query) for name in chosen for query in queries), start=1):
-        records += load_source(name).search(client, query, limit)
+        most = DEEPER * limit if name in SEARCHED_HERE and query == queries[0] else limit
+        records += load_source(name).search(client, query, most)
         progress.step("search", number, len(chosen) * len(queries), name)
     works = tuple(
         replace(work, retracted=work.retracted or not set(retracted).isdisjoint(work.ids.prefixed()))
         for work in merge_works(records)
     )
-    documents, screening = {}, [*_duplicates(records)]
+    documents, screening, topic = {}, [*_duplicates(records)], _topic(client, question, chosen)
     for number, work in enumerate(works, start=1):
-        reason = "retracted" if work.retracted else _off_topic(work, topics, words)
+        off_topic = _set_aside(work, topic) if topic else _off_topic(work, topics, question)
+        reason = "retracted" if work.retracted else off_topic
         texts = () if reason else _texts(client, work, chosen)
         if texts:
             documents[work.id] = texts
@@ -237,12 +245,34 @@ def _rank(name: str) -> int:
     return FACT_PRIORITY.index(name) if name in FACT_PRIORITY else len(FACT_PRIORITY)
 
 
-def _off_topic(work: Work, topics: Sequence[Sequence[str]], words: Sequence[str]) -> str:
-    """Return why a work is off topic, "" if it is not; the opening of a text counts as its abstract."""
-    opens = (str(record.get("opening") or "") for record in work.sources.values())
-    text = f"{work.title}. {work.abstract or ' '.join(opens)}"
+def _topic(client: Client, question: str, chosen: Sequence[str]) -> Topic | None:
+    """Return the topic of a question by which works can be screened; None for a question within no known field."""
+    index = acl.open_index(client) if "acl" in chosen and question else None
+    if index is None or len(index) < FEWEST:
+        return None
+    topic = Topic.of(question, {word.stem: index.rarity(word.stem) for word in content_words(question)})
+    return topic if topic.fields else None
+
+
+def _set_aside(work: Work, topic: Topic) -> str:
+    """Return why a work only looks alike to a question within a known field, "" if it does not."""
+    texts = [sentence.text for sentence in sentences(Document(work.id, ABSTRACT, _abstract(work)))] or [work.title]
+    missing = topic.missing(work.title, "\n".join(texts))
+    if missing or chance(topic.features(work.title, texts)) < threshold():
+        return f"off-topic: {missing or topic.lacking(work.title, texts)}"
+    return ""
+
+
+def _abstract(work: Work) -> str:
+    """Return a work's abstract; of a work without one, how its text opens."""
+    return work.abstract or " ".join(str(record.get("opening") or "") for record in work.sources.values()).strip()
+
+
+def _off_topic(work: Work, topics: Sequence[Sequence[str]], question: str) -> str:
+    """Return why a work is off the topics of a question, "" if it is not."""
+    text = f"{work.title}. {_abstract(work)}"
     met = [group for group in topics if mentions_any(text, group)]
-    wanted = {stem for word in words for stem in content_stems(word)}
+    wanted = {*content_stems(question)}
     held = wanted.intersection(content_stems(text))
     if len(met) >= min(MIN_TOPICS, len(topics)) or len(held) >= max(MIN_WORDS, MIN_SHARE * len(wanted)):
         return ""

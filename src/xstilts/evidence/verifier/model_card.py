@@ -160,8 +160,26 @@ class Predictions:
 
 
 def folds_of(pairs: Sequence[Pair]) -> LabelArray:
-    """Return the fold of each pair, 0 to `FOLDS` - 1 (pairs,); all pairs of a claim are in one fold."""
-    return np.array([pair.claim.id % FOLDS for pair in pairs], dtype=int)
+    """Return the fold of each pair, 0 to `FOLDS` - 1 (pairs,).
+
+    Pairs that share a claim or an abstract are in one fold, as a claim and its denial would give each
+    other away. The largest groups come first, each into the fold that has the fewest pairs so far.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    _, claims = np.unique([pair.claim.id for pair in pairs], return_inverse=True)
+    _, abstracts = np.unique([pair.abstract.id for pair in pairs], return_inverse=True)
+    n_claims, n_abstracts = len({*claims}), len({*abstracts})
+    shape = (n_claims + n_abstracts,) * 2
+    links = coo_array((np.ones(len(pairs)), (claims, n_claims + abstracts)), shape=shape)
+    group = connected_components(links, directed=False)[1][claims]
+    sizes, fold_of = np.bincount(group), {}
+    held = np.zeros(FOLDS, dtype=int)
+    for number in np.argsort(-sizes, kind="stable"):
+        fold_of[number] = int(np.argmin(held))
+        held[fold_of[number]] += sizes[number]
+    return np.array([fold_of[number] for number in group], dtype=int)
 
 
 def without_fold(pairs: Sequence[Pair], fold: int) -> tuple[Pair, ...]:
