@@ -52,12 +52,10 @@ ALONE = {
 }
 TUNED = {
     "pad_to_max_length": False,
-    "train_sampling_strategy": "group_by_length",
     "per_device_train_batch_size": 16,
     "per_device_eval_batch_size": 32,
     "learning_rate": 2e-4,
     "num_train_epochs": 1,
-    "warmup_steps": 0.1,
     "weight_decay": 0.01,
     "save_strategy": "no",
 }
@@ -148,6 +146,7 @@ def why_not(asked: argparse.Namespace) -> str:
     return "" if (asked.encoder / "config.json").is_file() else f"{asked.encoder} is no encoder: make real-encoder"
 
 
+@cache
 def versions() -> str:
     """Return what is installed in the peers' environment."""
     named = ("torch", "transformers", "datasets", "accelerate", "sentence-transformers", "setfit")
@@ -310,7 +309,7 @@ def trainings(asked: argparse.Namespace, name: str, folder: Path) -> sides.Figur
     calls: dict[str, Callable[[int], Run]] = {
         "published": partial(trained, asked, name, folder, {}),
         "as_published": partial(ours, asked, name, folder, DEFAULTS),
-        "tuned": partial(trained, asked, name, folder, TUNED if name != "tags" else without_padding()),
+        "tuned": partial(trained, asked, name, folder, tuned(name)),
         "ours": partial(ours, asked, name, folder, {"batch_size": 16, "epochs": 1.0}),
     }
 
@@ -341,9 +340,15 @@ def trainings(asked: argparse.Namespace, name: str, folder: Path) -> sides.Figur
     return found
 
 
-def without_padding() -> dict[str, Any]:
-    """Return the settings by hand of run_ner.py, which does not pad to a fixed length anyway."""
-    return {name: value for name, value in TUNED.items() if name != "pad_to_max_length"}
+def tuned(name: str) -> dict[str, Any]:
+    """Return the settings by hand of a script, as the peers' release of transformers names them.
+
+    run_ner.py does not pad to a fixed length anyway, and has no such option.
+    """
+    fourth = {"group_by_length": True, "warmup_ratio": 0.1}  # transformers 4
+    later = {"train_sampling_strategy": "group_by_length", "warmup_steps": 0.1}
+    named = TUNED | (fourth if "transformers 4." in versions() else later)
+    return {key: value for key, value in named.items() if name != "tags" or key != "pad_to_max_length"}
 
 
 def languages(asked: argparse.Namespace, folder: Path) -> sides.Figures:
@@ -355,7 +360,7 @@ def languages(asked: argparse.Namespace, folder: Path) -> sides.Figures:
     codes = task("xnli").languages[: asked.languages]
     test = [each for code in codes for each in drawn(asked, "xnli", "test", code, asked.examples)]
     write(name, test, folder / "test.json")
-    trained(asked, name, folder, TUNED, 0)
+    trained(asked, name, folder, tuned(name), 0)
     model = folder / "tuned-0" / "out"
     given = {
         **{"model_name_or_path": model, "train_file": folder / "train.json", "do_predict": True},

@@ -105,7 +105,8 @@ def machine() -> dict[str, Any]:
     """Return what this computer is: processor, cores, memory and GPU."""
     import torch
 
-    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    # A virtual machine that starts again has some pages more or fewer.
+    gib = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {"cpu": processor(), "cores": os.cpu_count(), "memory_gib": gib, "gpu": gpu}
 
