@@ -101,6 +101,9 @@ BAD: list[tuple[str, bytes, dict[str, Any], str]] = [
     ("csv", b"a,b\n1\n", {"columns": ("a", "b"), "header": 1}, r"bad:2: expected 2 columns \(a, b\), found 1"),
     ("csv", b'a,b\n1,"cut\n', {"columns": ("a", "b"), "header": 1}, r"bad:2: expected comma-separated values, found an error: unexpected end of data"),
     ("jsonl", b'{"a": 1}\n{"a": \n', {}, r"bad:2: expected one JSON object, found text that ends or breaks at character \d+; the line is cut"),
+    ("jsonl", b'{"a": 1}\n{"a": "x", "a": "y"}\n', {}, "bad:2: expected one JSON object: an object has the key 'a' twice"),
+    ("json_rows", b'[{"b": {"a": 1, "a": 2}}]\n', {}, "bad:1: expected JSON: an object has the key 'a' twice, with 1 and 2"),
+    ("squad", b'{"data": [], "data": [1]}\n', {}, "bad:1: expected JSON: an object has the key 'data' twice"),
     ("jsonl", b"[1, 2]\n", {}, r"bad:1: expected one JSON object, found '\[1, 2\]'; is this a JSON-lines file\?"),
     ("squad", b'{"data": [', {}, r"bad:1: expected JSON, found text that ends or breaks at column \d+; the file is cut"),
     ("squad", b"[]", {}, r"bad: expected 'data', found list; is this file in SQuAD's format"),
@@ -129,6 +132,7 @@ def test_csv_fields_may_span_lines_and_places_stay_right(tmp_path: Path) -> None
 
 
 def test_json_lines_are_read(tmp_path: Path) -> None:
+    assert rows(make(tmp_path, "b.jsonl", '{"a": [1], "a": [1]}\n'), "jsonl")[0] == [Row("b.jsonl:1", {"a": [1]})]
     assert rows(make(tmp_path, "a.jsonl", '{"a": [1]}\n'), "jsonl")[0] == [Row("a.jsonl:1", {"a": [1]})]
 
 

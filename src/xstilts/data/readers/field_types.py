@@ -120,12 +120,22 @@ def parsed(document: str) -> Any:
 
     Raises:
         ValueError: It is no JSON; a `json.JSONDecodeError` where that has a position, and a plain one for numbers and
-            nesting that no data set has.
+            nesting that no data set has, and for an object with a key twice, of which either value could be meant.
     """
     try:
-        return json.loads(document)
+        return json.loads(document, object_pairs_hook=_unambiguous)
     except RecursionError:
         raise ValueError("lists or objects nested too deeply") from None
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; ValueError where a key has two values."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        for key, value in pairs:
+            if value != values[key]:
+                raise ValueError(f"an object has the key {key!r} twice, with {shown(value)} and {shown(values[key])}")
+    return values
 
 
 def notated(value: Any) -> Any:
