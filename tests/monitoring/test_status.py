@@ -134,6 +134,34 @@ def test_a_killed_build_is_dead_and_says_what_it_lacks(store: Path) -> None:
     assert StudyMonitor(store).look().stopped == ()
 
 
+def test_a_build_of_another_host_lives_as_long_as_it_renews_its_word(store: Path) -> None:
+    code = KILLED.format(
+        tests=[str(Path(__file__).parents[1]), str(Path(__file__).parent)], store=str(store), signal="SIGKILL"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (folder,) = (store / build_log.FOLDER).iterdir()
+    elsewhere = folder.rename(folder.with_name("another_host-1-1"))
+    (elsewhere / build_log.NOW).write_text("{}")
+    assert [build.alive for build in build_log.read(store)] == [True]
+    silent = time.time() - build_log.SILENT - 1
+    os.utime(elsewhere / build_log.NOW, (silent, silent))
+    assert [build.alive for build in build_log.read(store)] == [False]
+
+
+def test_a_build_renews_its_word_where_nothing_changes(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_log, "EVERY", 0.01)
+    monkeypatch.setattr(build_log, "BEAT", 0.0)
+    with build_log.noted([plain("a")], machine_at(store)):
+        (folder,) = (store / build_log.FOLDER).iterdir()
+        file, end = folder / build_log.NOW, time.monotonic() + 20
+        while not file.is_file() and time.monotonic() < end:
+            time.sleep(0.01)
+        os.utime(file, (1, 1))
+        while file.stat().st_mtime < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert file.stat().st_mtime > 2
+
+
 def test_those_who_watch_do_not_take_each_other_for_builders(store: Path) -> None:
     with pytest.raises(StageError):
         build_all([wrong("table")], machine_at(store))

@@ -2,8 +2,9 @@
 
 A build has a folder `.builds/<host>-<process>-<time>/`. Its `asked.json` is written once and lists the stages to be
 built; `now.json` is replaced while it changes and has the running stages, their steps and the failures; the process
-holds `lock` as long as it lives. A build that succeeds deletes its folder. That of a failed or killed one stays for a
-week; no result depends on it, and it may be deleted at any time.
+holds `lock` as long as it lives. As other hosts may not see that lock, the time of `now.json` is also renewed while the
+process lives. A build that succeeds deletes its folder. That of a failed or killed one stays for a week; no result
+depends on it, and it may be deleted at any time.
 
     with noted(todo, machine) as log:
         log.begin(todo[:1])
@@ -16,6 +17,7 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -32,6 +34,7 @@ from xstilts.store.stage import Stage
 
 FOLDER, ASKED, NOW, LOCK = ".builds", "asked.json", "now.json", "lock"
 EVERY = 1.0  # seconds between two versions of `now.json`
+BEAT, SILENT = 10.0, 60.0  # seconds between two new times of `now.json`, and after which another host's build is over
 KEPT = 7 * 24 * 3600.0  # seconds after which the folder of a failed build is deleted
 
 
@@ -182,21 +185,27 @@ def _begin(todo: Sequence[Stage], machine: Runtime, open_: ExitStack) -> Path:
 
 def _process() -> str:
     """Return what the names of this process's folders begin with."""
-    host = re.sub(r"\W", "_", socket.gethostname())
-    return f"{host}-{os.getpid()}-"
+    return f"{_host()}-{os.getpid()}-"
+
+
+def _host() -> str:
+    return re.sub(r"\W", "_", socket.gethostname())
 
 
 @contextmanager
 def _kept(note: BuildLog, folder: Path) -> Iterator[None]:
     """Write a log whenever it has changed, from its own thread, and at the end."""
-    over, written = threading.Event(), ""
+    over, written, at = threading.Event(), "", 0.0
 
     def write() -> None:
-        nonlocal written
+        nonlocal written, at
         with suppress(OSError):
             if (text := note.to_json()) != written:
                 whole_files.write(folder / NOW, text)
-                written = text
+                written, at = text, time.monotonic()
+            elif time.monotonic() - at > BEAT:
+                os.utime(folder / NOW)
+                at = time.monotonic()
 
     def follow() -> None:
         write()
@@ -234,7 +243,10 @@ def _read(folder: Path) -> BuildStatus:
 
 
 def _alive(folder: Path) -> bool:
-    """Return whether the process of a build is running: it holds the lock, of which readers share one kind."""
+    """Return whether the process of a build is running: it holds the lock, of which readers share one kind.
+
+    A lock may be seen on its own host alone: a build of another host runs as long as the time of `now.json` is renewed.
+    """
     try:
         with (folder / LOCK).open() as lock:
             # A shared lock, so that two readers at the same time do not take each other for the build.
@@ -243,6 +255,15 @@ def _alive(folder: Path) -> bool:
         return False
     except OSError:
         return True
+    return not folder.name.startswith(f"{_host()}-") and _is_renewed(folder)
+
+
+def _is_renewed(folder: Path) -> bool:
+    """Return whether the time of `now.json` is recent, both by the clock of the file system."""
+    with suppress(OSError):
+        renewed = (folder / NOW).stat().st_mtime
+        with tempfile.TemporaryFile(dir=folder.parent) as probe:
+            return os.fstat(probe.fileno()).st_mtime - renewed < SILENT
     return False
 
 
