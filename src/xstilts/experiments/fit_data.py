@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from xstilts.data import held_out, language_guess
 from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example
@@ -28,7 +26,7 @@ from xstilts.errors import InputError
 from xstilts.evaluation import contamination
 from xstilts.experiments import splits
 from xstilts.experiments.fit_options import FitOptions
-from xstilts.runtime import extras, tables
+from xstilts.runtime import extras, file_system, tables
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.text import counted
 from xstilts.store import local_executor, manifest
@@ -246,7 +244,7 @@ def _from_hub(id: str, split: str, data: Path | None) -> list[Path]:
     name, _, config = id.partition(":")
     repository = Repository(name, "main", data)
     (data / "hub" / ".part").mkdir(parents=True, exist_ok=True)
-    with FileLock(data / "hub" / ".part" / "lock"):
+    with file_system.lock(data / "hub" / ".part" / "lock"):
         for pattern in (f"{config or 'data'}/{split}*.parquet", f"{config or 'default'}/{split}*.parquet"):
             if repository.matching(pattern):
                 return repository.get(pattern)

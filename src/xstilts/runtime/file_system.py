@@ -19,6 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import BaseFileLock, FileLock, SoftFileLock
+
 from xstilts.runtime import process_lock
 
 MOUNTS = Path("/proc/self/mountinfo")
@@ -65,6 +67,19 @@ def probe(folder: Path) -> FileSystem:
         return FileSystem(_fault_of_locks(place), _fault_of_names(place))
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def lock(path: Path) -> BaseFileLock:
+    """Return a lock between processes, for a `with` statement.
+
+    Args:
+        path: Its file, in an existing folder that can be written.
+
+    Returns:
+        A lock of the operating system, which ends with its process; where the file system has none, one by existence
+        of the file: what a killed process leaves is removed by the next one on the same host.
+    """
+    return SoftFileLock(path) if probe(path.parent).locks else FileLock(path)
 
 
 def mounted(folder: Path, mounts: Path = MOUNTS) -> tuple[str, ...]:

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
-from xstilts.runtime import progress
+from xstilts.runtime import file_system, progress
 
 Vectors = NDArray[np.float32]
 DIGEST_BYTES = 16
@@ -106,7 +105,7 @@ class VectorStore:
         records["digest"] = np.frombuffer(b"".join(digests), dtype=f"V{DIGEST_BYTES}")
         records["vector"] = vectors
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.file.with_suffix(".lock")), self.file.open("ab") as file:
+        with file_system.lock(self.file.with_suffix(".lock")), self.file.open("ab") as file:
             torn = file.tell() % self.record.itemsize
             if torn:  # a kill cut the last record short
                 file.truncate(file.tell() - torn)

@@ -27,11 +27,10 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from xstilts.evidence.retrieval.query_words import content_stems
-from xstilts.runtime import progress, whole_files
+from xstilts.runtime import file_system, progress, whole_files
 from xstilts.store import manifest
 
 Record = Mapping[str, str]
@@ -146,7 +145,7 @@ def open_or_build(folder: Path, digest: str, records: Iterable[Record]) -> WorkI
     if is_whole(path):
         return open_index(path)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{path.name}.lock"):
+    with file_system.lock(folder / f"{path.name}.lock"):
         if not is_whole(path):  # another process may have built it in the meantime
             shutil.rmtree(path, ignore_errors=True)
             _build(path, records)
