@@ -94,6 +94,16 @@ def test_development_data_have_no_tag_that_training_data_lack(
     assert "INTJ" not in "".join(lines)
 
 
+@pytest.mark.parametrize("version", ["4.52.4", "5.23.0"])
+def test_settings_by_hand_are_options_of_the_installed_release(
+    version: str, monkeypatch: pytest.MonkeyPatch, peers: ModuleType
+) -> None:
+    monkeypatch.setattr(peers, "versions", lambda: f"torch 2.13.0, transformers {version}")
+    assert ("group_by_length" in peers.tuned("pairs")) == version.startswith("4.")
+    assert ("train_sampling_strategy" in peers.tuned("pairs")) == version.startswith("5.")
+    assert peers.tuned("pairs").keys() - peers.tuned("tags").keys() == {"pad_to_max_length"}
+
+
 def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, peers: ModuleType) -> None:
     """Each thing in turn, until all of them are there; nothing runs before."""
     monkeypatch.setattr(sys, "argv", ["peers.py", "--encoder", str(tmp_path / "encoder")])
@@ -148,6 +158,7 @@ def test_speed_to_a_score_is_of_the_shortest_training_that_has_it(
 
     asked = argparse.Namespace(rounds=2, times=1.0, encoder=tmp_path)
     scores = {0.5: 40.0, 1.0: 60.0, 2.0: 80.0, 3.0: 80.0, 4.0: 80.0}
+    monkeypatch.setattr(peers, "versions", lambda: "transformers 5.23.0")
     monkeypatch.setattr(peers, "written", lambda *_: 8)
     monkeypatch.setattr(peers, "trained", lambda *_: peers.Run(40.0, 800.0, reached, 30.0))
     monkeypatch.setattr(
@@ -193,8 +204,7 @@ def test_the_scripts_train_on_the_files(name: str, tmp_path: Path, peers: Module
     for file in ("train.json", "dev.json"):
         peers.write(name, made(name), tmp_path / file)
     asked = argparse.Namespace(encoder=encoder(tmp_path / "encoder"))
-    tuned = peers.without_padding() if name == "tags" else peers.TUNED
-    runs = [peers.trained(asked, name, tmp_path, settings, 0) for settings in ({}, tuned)]
+    runs = [peers.trained(asked, name, tmp_path, settings, 0) for settings in ({}, peers.tuned(name))]
     runs.append(peers.ours(asked, name, tmp_path, peers.DEFAULTS, 0))
     for run in runs:
         assert 0 <= run.score <= 100
