@@ -259,11 +259,12 @@ def _alive(folder: Path) -> bool:
 
 
 def _is_renewed(folder: Path) -> bool:
-    """Return whether the time of `now.json` is recent, both by the clock of the file system."""
+    """Return whether the time of `now.json` is recent, by the clock of the file system where one may write there."""
+    now = time.time()
+    with suppress(OSError), tempfile.TemporaryFile(dir=folder.parent) as probe:
+        now = os.fstat(probe.fileno()).st_mtime
     with suppress(OSError):
-        renewed = (folder / NOW).stat().st_mtime
-        with tempfile.TemporaryFile(dir=folder.parent) as probe:
-            return os.fstat(probe.fileno()).st_mtime - renewed < SILENT
+        return now - (folder / NOW).stat().st_mtime < SILENT
     return False
 
 
