@@ -18,11 +18,21 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from filelock import BaseFileLock
+
 from xstilts.data.hub_files import Listing, Remote, fetch, listed
 from xstilts.errors import UNFORESEEN, InputError
+from xstilts.runtime import file_system
 
 LOCK = "revision.json"
 CONVERTED = "refs/convert/parquet"  # where the hub keeps data sets as <configuration>/<split>/0000.parquet
+
+
+def downloading(data: Path) -> BaseFileLock:
+    """Return the lock under which one process at a time downloads to a data folder, for a `with` statement."""
+    parts = data / "hub" / ".part"
+    parts.mkdir(parents=True, exist_ok=True)
+    return file_system.lock(parts / "lock")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from xstilts.data import held_out, language_guess
 from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example
 from xstilts.data.examples import read as read_examples
-from xstilts.data.hub_snapshot import Repository
+from xstilts.data.hub_snapshot import Repository, downloading
 from xstilts.data.language_guess import Guess
 from xstilts.data.languages import language
 from xstilts.data.readers import Input, Report, read
@@ -26,7 +26,7 @@ from xstilts.errors import InputError
 from xstilts.evaluation import contamination
 from xstilts.experiments import splits
 from xstilts.experiments.fit_options import FitOptions
-from xstilts.runtime import extras, file_system, tables
+from xstilts.runtime import extras, tables
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.text import counted
 from xstilts.store import local_executor, manifest
@@ -243,8 +243,7 @@ def _from_hub(id: str, split: str, data: Path | None) -> list[Path]:
         raise InputError(f"'{id}' is no file here, and a data set of the hub needs a folder: give --data DIR")
     name, _, config = id.partition(":")
     repository = Repository(name, "main", data)
-    (data / "hub" / ".part").mkdir(parents=True, exist_ok=True)
-    with file_system.lock(data / "hub" / ".part" / "lock"):
+    with downloading(data):
         for pattern in (f"{config or 'data'}/{split}*.parquet", f"{config or 'default'}/{split}*.parquet"):
             if repository.matching(pattern):
                 return repository.get(pattern)

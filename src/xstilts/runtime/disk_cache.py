@@ -18,13 +18,13 @@ import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
 from filelock import FileLock
 
-from xstilts.runtime import file_system, progress
+from xstilts.runtime import progress
+from xstilts.runtime.file_system import has_locks
 
 GIB = 2**30
 
@@ -66,7 +66,7 @@ class DiskCache:
             A lock between processes; none where the file system has none, so that some files are made twice.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.folder / f"lock{part}") if _locks(self.folder) else nullcontext()
+        return FileLock(self.folder / f"lock{part}") if has_locks(self.folder) else nullcontext()
 
     def find(self, name: str) -> Path | None:
         """Return a file by name and mark it as used now.
@@ -100,7 +100,7 @@ class DiskCache:
         path = self.folder / name
         if not self._room(path, size):
             return None
-        part = path.with_suffix(".part" if _locks(self.folder) else f".{secrets.token_hex(4)}.part")
+        part = path.with_suffix(".part" if has_locks(self.folder) else f".{secrets.token_hex(4)}.part")
         with part.open("wb") as file:
             write(file)
             file.flush()
@@ -108,25 +108,26 @@ class DiskCache:
         part.replace(path)
         return path
 
+    def is_too_small(self, size: int) -> bool:
+        """Return, with a note, whether a file of `size` bytes is larger than the whole cache."""
+        if size <= self.most_gib * GIB:
+            return False
+        progress.note(f"{self.holds} need {size / GIB:.1f} GiB, too many to store: not stored")
+        return True
+
     def _room(self, path: Path, size: int) -> bool:
         """Delete the least recently used files until a file fits; return whether it fits at all."""
-        for torn in self.folder.glob("*.part") if _locks(self.folder) else ():  # else another process may be at it
+        for torn in self.folder.glob("*.part") if has_locks(self.folder) else ():  # else another process may be at it
             torn.unlink()
-        most = self.most_gib * GIB
-        if size > min(most, shutil.disk_usage(self.folder).free // 2):
-            why = "more than half of the free disk" if size <= most else "too many to store"
-            progress.note(f"{self.holds} need {size / GIB:.1f} GiB, {why}: not stored")
+        if self.is_too_small(size):
+            return False
+        if size > shutil.disk_usage(self.folder).free // 2:
+            progress.note(f"{self.holds} need {size / GIB:.1f} GiB, more than half of the free disk: not stored")
             return False
         others = [other for other in self.folder.glob("[!.]*.*") if other != path]
         used = sum(other.stat().st_size for other in others)
         for other in sorted(others, key=lambda other: other.stat().st_mtime):
-            if used + size > most:
+            if used + size > self.most_gib * GIB:
                 used -= other.stat().st_size
                 other.unlink(missing_ok=True)
         return True
-
-
-@cache
-def _locks(folder: Path) -> bool:
-    """Return whether locks work in a folder."""
-    return not file_system.probe(folder).locks

@@ -17,6 +17,7 @@ import secrets
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock
@@ -79,7 +80,13 @@ def lock(path: Path) -> BaseFileLock:
         A lock of the operating system, which ends with its process; where the file system has none, one by existence
         of the file: what a killed process leaves is removed by the next one on the same host.
     """
-    return SoftFileLock(path) if probe(path.parent).locks else FileLock(path)
+    return FileLock(path) if has_locks(path.parent) else SoftFileLock(path)
+
+
+@cache
+def has_locks(folder: Path) -> bool:
+    """Return whether locks work in an existing folder that can be written; it is tried out once."""
+    return not probe(folder).locks
 
 
 def mounted(folder: Path, mounts: Path = MOUNTS) -> tuple[str, ...]:

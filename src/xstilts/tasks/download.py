@@ -15,10 +15,10 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from xstilts.data.hub_snapshot import Repository
+from xstilts.data.hub_snapshot import Repository, downloading
 from xstilts.data.source import Source
 from xstilts.errors import InputError
-from xstilts.runtime import file_system, progress
+from xstilts.runtime import progress
 from xstilts.tasks.base import Task
 
 SPLITS = ("train", "validation", "test")
@@ -54,8 +54,7 @@ def download(
         where = f"put its files below {folder}: {', '.join(looked)}"
         missing = f" ({lacking})" if lacking else ""
         raise InputError(f"task '{task.name}' has no form on the hub for that{missing}; {where}")
-    (folder / "hub" / ".part").mkdir(parents=True, exist_ok=True)
-    with file_system.lock(folder / "hub" / ".part" / "lock"):
+    with downloading(folder):
         opened: dict[tuple[str, str], Repository] = {}
         found = {pair: _first(offered, pair, folder, opened) for pair, offered in asked.items()}
         for repository in opened.values():

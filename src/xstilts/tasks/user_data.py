@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from xstilts.data.dataset import fields_of
-from xstilts.data.hub_snapshot import Repository
+from xstilts.data.hub_snapshot import Repository, downloading
 from xstilts.data.languages import codes, language
 from xstilts.data.readers import Input, Report
 from xstilts.data.readers import read as read_rows
@@ -31,7 +31,7 @@ from xstilts.data.readers.field_types import SURROGATE, label, parsed
 from xstilts.data.readers.row import bad
 from xstilts.data.source import Source
 from xstilts.errors import InputError
-from xstilts.runtime import file_system, progress
+from xstilts.runtime import progress
 from xstilts.runtime.disk_cache import user_folder
 from xstilts.runtime.text import counted
 
@@ -403,8 +403,7 @@ class _HubData(UserData):
 
     def _download(self, source: Source, code: str) -> None:
         folder = self.folder or Path()
-        (folder / "hub" / ".part").mkdir(parents=True, exist_ok=True)
-        with file_system.lock(folder / "hub" / ".part" / "lock"):
+        with downloading(folder):
             for pattern in source.patterns("train", code):
                 _, owner, name, path = pattern.split("/", 3)
                 repository = Repository(f"{owner}/{name}", source.revision, folder)

@@ -121,11 +121,9 @@ def cached_states(
     starts = np.cumsum([0, *(len(sequence) for sequence in ordered)]).tolist()
     shape = (starts.pop(), network.width)
     name, size = f"{_digest(network, ordered, machine)}.states", 4 * shape[0] * shape[1]
-    holds = "the states of the frozen layers"
-    if size + DIGEST > machine.prefix_gib * GIB:
-        progress.note(f"{holds} need {size / GIB:.1f} GiB, too many to store: these layers run in every step")
+    cache = DiskCache(machine.store / FOLDER, machine.prefix_gib, "the states of the frozen layers")
+    if cache.is_too_small(size + DIGEST):
         return NOTHING
-    cache = DiskCache(machine.store / FOLDER, machine.prefix_gib, holds)
     states: NDArray[np.float32]
     with cache.locked():
         path = _whole(cache.find(name), size) or cache.place(
@@ -136,8 +134,8 @@ def cached_states(
     if path is None:
         if size > available_memory_bytes() // 2:
             raise InputError(
-                f"{holds} need {size / GIB:.1f} GiB, more than half of the free disk at {machine.store} and half of "
-                "the free memory: free disk space, or put the store (--store) on a larger disk"
+                f"{cache.holds} need {size / GIB:.1f} GiB, more than half of the free disk at {machine.store} and half "
+                "of the free memory: free disk space, or put the store (--store) on a larger disk"
             )
         memory = mmap.mmap(-1, size)
         _compute(memory, network, ordered, tokenizer, machine)

@@ -68,6 +68,20 @@ def test_a_reply_is_asked_for_once(stub: Stub, tmp_path: Path) -> None:
     assert to_jsonl(first.requests[:1]) == to_jsonl(later.requests)
 
 
+def test_a_reply_that_is_parsed_once_is_recorded_as_often_as_it_is_asked_for(stub: Stub, tmp_path: Path) -> None:
+    parsed: list[bytes] = []
+    own, other = client_of(stub, tmp_path), client_of(stub, tmp_path)
+    found = [own.fetch_once(SEARCH, lambda body: parsed.append(body) or {"of": body}) for _ in range(3)]
+    assert len(parsed) == 1
+    assert found[0] is found[1] is found[2] is not None
+    assert [other.fetch(SEARCH, parse_json_object) for _ in range(3)]
+    assert own.requests == other.requests
+    stub.faults["s2"] = Fault("broken")
+    assert own.fetch_once(OTHER, parse_json_object) is None
+    del stub.faults["s2"]
+    assert own.fetch_once(OTHER, parse_json_object) == other.fetch(OTHER, parse_json_object)
+
+
 def test_a_replay_needs_no_server_and_knows_no_port(tmp_path: Path) -> None:
     with serving() as one:
         found = client_of(one, tmp_path).fetch(SEARCH, parse_json_object)

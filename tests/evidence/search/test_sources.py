@@ -69,6 +69,8 @@ class Told:
         except RequestError:
             return None
 
+    fetch_once = fetch
+
 
 # Every source.
 

@@ -39,8 +39,8 @@ QUALITY_WORDS: Mapping[Direction, str] = {
     "level": "no clear difference",
     "mixed": "both",
 }
-NEAREST = 3  # works that are named where none answers
 COST_WORDS = {**QUALITY_WORDS, "up": "more", "down": "less"}  # for costs, more is not better
+NEAREST = 3  # works that are named where none answers
 
 
 def answer(synthesis: Synthesis) -> str:

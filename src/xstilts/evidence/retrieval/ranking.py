@@ -36,7 +36,6 @@ from xstilts.evidence.retrieval.query_words import content_stems, content_words
 from xstilts.evidence.retrieval.screening import Screened, Topic
 from xstilts.evidence.retrieval.sentence_encoder import SentenceEncoder
 from xstilts.evidence.retrieval.work_index import Record, WorkIndex, best_rows, text_of
-from xstilts.evidence.text.documents import Document, sentences
 
 T = TypeVar("T")
 LIMIT = 2000  # works of a ranking
@@ -306,13 +305,9 @@ class Ranker:
         """Return the sentences of a work's abstract, its title where it has none."""
         known: dict[int, tuple[str, ...]] = self._once("sentences", dict)
         if row not in known:
-            known[row] = self._split(row)
+            record = self.index.record(row)
+            known[row] = screening.sentences_of(record.get("title", ""), record.get("abstract", ""))
         return known[row]
-
-    def _split(self, row: int) -> tuple[str, ...]:
-        record = self.index.record(row)
-        document = Document(record["key"], "abstract", record.get("abstract", ""))
-        return tuple(sentence.text for sentence in sentences(document)) or (record.get("title", ""),)
 
     def _similarities(self, rows: Sequence[int]) -> list[NDArray[np.float32]]:
         """Return the similarity of each sentence of each work to the question, (sentences) a work."""

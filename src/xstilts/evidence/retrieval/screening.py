@@ -31,6 +31,7 @@ from pathlib import Path
 
 from xstilts.evidence.claims.own_words import is_common, is_relating
 from xstilts.evidence.retrieval.query_words import ContentWord, content_stems, content_words
+from xstilts.evidence.text.documents import Document, sentences
 from xstilts.evidence.text.stemming import load_table
 
 Weights = Mapping[str, Mapping[str, float]]
@@ -133,6 +134,11 @@ class Topic:
         if absent:
             return f"it has too few of the words asked for: not {', '.join(absent)}"
         return "no sentence has the words of subject and field together"
+
+
+def sentences_of(title: str, abstract: str) -> tuple[str, ...]:
+    """Return the sentences of an abstract, the title where it has none."""
+    return tuple(sentence.text for sentence in sentences(Document("", "abstract", abstract))) or (title,)
 
 
 def chance(features: Mapping[str, float], weights: Weights | None = None) -> float:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from xstilts.errors import InputError
 from xstilts.evidence.search.hosts import Host, configured_hosts
@@ -82,6 +82,7 @@ class Client:
         self._session: HttpSession | None = None  # opened with the first request that is sent: a replay needs none
         self._free: dict[str, float] = {}  # by host: monotonic time from which it may be asked again
         self._failed: dict[str, int] = {}  # by source: failures in a row
+        self._parsed: dict[Request, tuple[RequestRecord, Any]] = {}  # replies that are parsed once
 
     def __enter__(self) -> Client:
         return self
@@ -113,6 +114,24 @@ class Client:
             except RequestError:
                 pass  # cached by a version that could read it: request it again
         return None if self._is_down(request.source) else self._fetch_from_network(host, request, parse)
+
+    def fetch_once(self, request: Request, parse: Callable[[bytes], T]) -> T | None:
+        """Return what `fetch` does, parsed by the first call alone; every call is recorded.
+
+        Args:
+            request: What to request.
+            parse: As of `fetch`; the same for all calls with this request.
+
+        Returns:
+            What `parse` returned; None if the source has no such record or fails.
+        """
+        if request in self._parsed:
+            record, kept = self._parsed[request]
+            return cast(T, self._accept(record, kept))
+        parsed = self.fetch(request, parse)
+        if parsed is not None:
+            self._parsed[request] = self.requests[-1], parsed
+        return parsed
 
     def log_read(self, source: str, path: str, content: bytes) -> None:
         """Log a file that was read from a source that needs no network.

@@ -22,7 +22,7 @@ from typing import Any
 
 from xstilts.errors import UNFORESEEN, InputError, refusing
 from xstilts.evidence.retrieval.query_words import content_stems, content_words
-from xstilts.evidence.retrieval.screening import FEWEST, Topic, chance, threshold
+from xstilts.evidence.retrieval.screening import FEWEST, Topic, chance, sentences_of, threshold
 from xstilts.evidence.search import response_cache
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.identifiers import WorkIds
@@ -36,15 +36,14 @@ from xstilts.evidence.search.work import (
     merge_works,
     unique_works,
 )
-from xstilts.evidence.text.documents import Document, sentences
+from xstilts.evidence.text.documents import Document
 from xstilts.runtime import progress, whole_files
 from xstilts.store import manifest
 
 ABSTRACT, FULL_TEXT = "abstract", "full text"
 MIN_TOPICS = 2  # topics of a question that a work must mention
 MIN_SHARE, MIN_WORDS = 0.4, 6  # of the question's content words: a work that holds as many is on topic too
-SEARCHED_HERE = ("acl",)  # sources whose works are all at hand, so that more of them cost nothing
-DEEPER = 6
+INDEXED, DEEPER = "acl", 6  # the source of which all works are at hand, and how many times as many cost nothing there
 
 
 @dataclass(frozen=True)
@@ -123,14 +122,14 @@ def gather(
     chosen = tuple(sources) or tuple(name for name in source_names() if name in client.hosts and client.hosts[name].url)
     records: list[Work] = []
     for number, (name, query) in enumerate(((name, query) for name in chosen for query in queries), start=1):
-        most = DEEPER * limit if name in SEARCHED_HERE and query == queries[0] else limit
+        most = DEEPER * limit if name == INDEXED and query == queries[0] else limit
         records += load_source(name).search(client, query, most)
         progress.step("search", number, len(chosen) * len(queries), name)
     works = tuple(
         replace(work, retracted=work.retracted or not set(retracted).isdisjoint(work.ids.prefixed()))
         for work in merge_works(records)
     )
-    documents, screening, topic = {}, [*_duplicates(records)], _topic(client, question, chosen)
+    documents, screening, topic = {}, [*_duplicates(records)], _topic(client, question, works)
     for number, work in enumerate(works, start=1):
         off_topic = _set_aside(work, topic) if topic else _off_topic(work, topics, question)
         reason = "retracted" if work.retracted else off_topic
@@ -245,9 +244,9 @@ def _rank(name: str) -> int:
     return FACT_PRIORITY.index(name) if name in FACT_PRIORITY else len(FACT_PRIORITY)
 
 
-def _topic(client: Client, question: str, chosen: Sequence[str]) -> Topic | None:
-    """Return the topic of a question by which works can be screened; None for a question within no known field."""
-    index = acl.open_index(client) if "acl" in chosen and question else None
+def _topic(client: Client, question: str, works: Iterable[Work]) -> Topic | None:
+    """Return the topic by which works can be screened; None within no known field and without a large index."""
+    index = acl.open_index(client) if question and any(INDEXED in work.sources for work in works) else None
     if index is None or len(index) < FEWEST:
         return None
     topic = Topic.of(question, {word.stem: index.rarity(word.stem) for word in content_words(question)})
@@ -256,7 +255,7 @@ def _topic(client: Client, question: str, chosen: Sequence[str]) -> Topic | None
 
 def _set_aside(work: Work, topic: Topic) -> str:
     """Return why a work only looks alike to a question within a known field, "" if it does not."""
-    texts = [sentence.text for sentence in sentences(Document(work.id, ABSTRACT, _abstract(work)))] or [work.title]
+    texts = sentences_of(work.title, _abstract(work))
     missing = topic.missing(work.title, "\n".join(texts))
     if missing or chance(topic.features(work.title, texts)) < threshold():
         return f"off-topic: {missing or topic.lacking(work.title, texts)}"

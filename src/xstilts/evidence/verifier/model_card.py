@@ -162,8 +162,8 @@ class Predictions:
 def folds_of(pairs: Sequence[Pair]) -> LabelArray:
     """Return the fold of each pair, 0 to `FOLDS` - 1 (pairs,).
 
-    Pairs that share a claim or an abstract are in one fold, as a claim and its denial would give each
-    other away. The largest groups come first, each into the fold that has the fewest pairs so far.
+    Pairs that share a claim or an abstract are in one fold, as a claim and its denial would give each other away. The
+    largest groups come first, each into the fold that has the fewest pairs so far.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

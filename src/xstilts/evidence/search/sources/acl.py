@@ -47,7 +47,7 @@ def open_index(client: Client) -> WorkIndex | None:
         _check(body)
         return open_bibtex([body], client.cache / INDEXES, "the export")
 
-    return client.fetch(Request("acl", DUMP), opened)
+    return client.fetch_once(Request("acl", DUMP), opened)
 
 
 def text(client: Client, work: Work) -> str | None:
